@@ -1,0 +1,319 @@
+/**
+ * The ladder: which rungs to dial and which link to use, as one pure function of (state, event, time).
+ * Twin of services/transport/ladder/step.py, held to it by tests/vectors/ladder.
+ *
+ * It opens nothing, reads no clock and keeps no message: a driver performs the actions, in their
+ * order, and feeds what happened back in. The driver's side of the contract:
+ *
+ * - `hang_up(rung)` ends that rung's dial or link, whichever there is; no event about it follows.
+ * - `dial(rung)` is answered by one `opened` or one `failed`; an opened link ends with one `closed`.
+ * - A `tick` comes at `wake` at the latest. Jitter on rests is the driver's: it may tick later.
+ *
+ * The eight rules, where the table leaves room:
+ *
+ * 1. A climb dials the best allowed rung now and each next one a stagger later, until a link is up.
+ * 2. The best clean link is used; when all are tainted, the best. `use` is said only on a change.
+ * 3. With a clean link in use the better rungs are wanted. After a failure or a loss rule 5 says when
+ *    (2, 4, 8 … 60 s), so its ceiling is the steady "every 60 s"; a better link that was put down
+ *    because it was tainted rests `retry` outright. A changed network forgets all rests, and dials
+ *    again what was begun more than a stagger ago, as that dial belongs to the old network.
+ * 4. Behind a clean link in use the next worse rungs are dialled as standbys, a stagger after that link
+ *    came into use, so that they never compete with it. A resting rung does not hold a standby's
+ *    place. What is neither better nor a standby is hung up, unless the ladder keeps its links.
+ * 5. The rest doubles with each failure, and also when a link is lost before its first good sample:
+ *    an open link is not a live link. A good sample forgets the failures.
+ * 6. Bad samples count up to `patience` and good ones back to zero; the two ends set and clear the
+ *    taint. While every link is tainted all rungs are wanted.
+ * 7. Losing the last link starts a climb of the rungs that do not rest; no rest lasts longer than the
+ *    shortest, also that of the rung just lost.
+ * 8. A changed strategy or card hangs up what is no longer allowed and starts a climb without rests.
+ *
+ * @module
+ */
+
+import { dueOf, find, isOpen, isUp, preferred, ready, resting, swap, wanted } from "./state.js";
+
+/** @typedef {import("./policy.js").Config} Config */
+/** @typedef {import("./state.js").Ladder} Ladder */
+/** @typedef {import("./state.js").Outcome} Outcome */
+/** @typedef {import("./state.js").Phase} Phase */
+/** @typedef {import("./state.js").Rung} Rung */
+
+/**
+ * `allowed` lists the rungs that may be used; `good` is a sample's verdict (quality.js).
+ * `strategy_changed` also announces a changed peer card.
+ *
+ * @typedef {{type: "start", allowed: readonly string[]}
+ *   | {type: "tick"}
+ *   | {type: "opened", rung: string}
+ *   | {type: "failed", rung: string, what: string, evidence: string}
+ *   | {type: "closed", rung: string, evidence: string}
+ *   | {type: "sampled", rung: string, good: boolean}
+ *   | {type: "network_changed"}
+ *   | {type: "strategy_changed", allowed: readonly string[]}} Event
+ */
+
+/** @typedef {{type: "dial", rung: string} | {type: "hang_up", rung: string} | {type: "use", rung: string | null}} Action */
+
+/** @typedef {{state: Ladder, actions: Action[], wake: number}} Stepped `wake` is always later than now */
+
+/** @typedef {{state: Ladder, ended: string[]}} Heard a state, and the rungs whose dial or link is over by our wish */
+
+/**
+ * What becomes of the ladder, what is to be done now (in this order: use, hang up, dial), and when
+ * to come back. `now` is a monotonic time in milliseconds that never runs backwards.
+ *
+ * @param {Ladder} state
+ * @param {Event} event
+ * @param {number} now
+ * @returns {Stepped}
+ */
+export function step(state, event, now) {
+  const heard = hear(state, event, now);
+  const timed = failOverdue(heard.state, now);
+  const chosen = choose(timed.state, now);
+  const sparing = putDown(chosen, now);
+  const dialled = dialDue(sparing.state, now);
+  /** @type {Action[]} */
+  const actions = chosen.active === state.active ? [] : [{ type: "use", rung: chosen.active }];
+  for (const rung of [...heard.ended, ...timed.ended, ...sparing.ended]) actions.push({ type: "hang_up", rung });
+  for (const rung of dialled.begun) actions.push({ type: "dial", rung });
+  return { state: dialled.state, actions, wake: wakeAt(dialled.state, now) };
+}
+
+/**
+ * @param {Ladder} state
+ * @param {Event} event
+ * @param {number} now
+ * @returns {Heard}
+ */
+function hear(state, event, now) {
+  switch (event.type) {
+    case "start":
+    case "strategy_changed":
+      return refilter(state, event.allowed, now);
+    case "tick":
+      return { state, ended: [] };
+    case "opened":
+      return opened(state, event.rung, now);
+    case "failed":
+      return lost(state, event.rung, { what: event.what, evidence: event.evidence, at: now });
+    case "closed":
+      return lost(state, event.rung, { what: "closed", evidence: event.evidence, at: now });
+    case "sampled":
+      return sampled(state, event.rung, event.good);
+    case "network_changed":
+      return reconsider(state, now);
+    default:
+      return unknown(event);
+  }
+}
+
+/**
+ * Rule 8; also the start.
+ *
+ * @param {Ladder} state
+ * @param {readonly string[]} names
+ * @param {number} now
+ * @returns {Heard}
+ */
+function refilter(state, names, now) {
+  const allowed = state.rungs.map(({ name }) => name).filter((name) => names.includes(name));
+  const ended = state.rungs.filter((rung) => !allowed.includes(rung.name) && isOpen(rung)).map(({ name }) => name);
+  const rungs = state.rungs.map((rung) => (ended.includes(rung.name) ? { ...rung, phase: ready(now) } : rung));
+  return { state: climb({ ...state, allowed, rungs }, now, true), ended };
+}
+
+/**
+ * A link nobody waits for any more is hung up.
+ *
+ * @param {Ladder} state
+ * @param {string} name
+ * @param {number} now
+ * @returns {Heard}
+ */
+function opened(state, name, now) {
+  const rung = find(state, name);
+  if (rung?.phase.type === "up") return { state, ended: [] };
+  if (rung?.phase.type !== "dialing") return { state, ended: [name] };
+  const outcome = { what: "opened", evidence: "", at: now };
+  return { state: swap(state, { ...rung, phase: { type: "up", bad: 0, tainted: false }, outcome }), ended: [] };
+}
+
+/**
+ * Rule 5 for a dial or a link that ended by itself, and rule 7 when it was the last link.
+ *
+ * @param {Ladder} state
+ * @param {string} name
+ * @param {Outcome} outcome
+ * @returns {Heard}
+ */
+function lost(state, name, outcome) {
+  const rung = find(state, name);
+  if (rung === undefined || !isOpen(rung)) return { state, ended: [] };
+  const rested = swap(state, rest(rung, outcome, state.config));
+  const last = rung.phase.type === "up" && !rested.rungs.some(isUp);
+  return { state: last ? climb(rested, outcome.at, false) : rested, ended: [] };
+}
+
+/**
+ * Rule 6; a good sample also forgets the failures of rule 5.
+ *
+ * @param {Ladder} state
+ * @param {string} name
+ * @param {boolean} good
+ * @returns {Heard}
+ */
+function sampled(state, name, good) {
+  const rung = find(state, name);
+  if (rung?.phase.type !== "up") return { state, ended: [] };
+  const { patience } = state.config;
+  const bad = good ? Math.max(0, rung.phase.bad - 1) : Math.min(patience, rung.phase.bad + 1);
+  const tainted = bad === patience || (rung.phase.tainted && bad > 0);
+  const phase = /** @type {Phase} */ ({ type: "up", bad, tainted });
+  return { state: swap(state, { ...rung, phase, tries: good ? 0 : rung.tries }), ended: [] };
+}
+
+/**
+ * Rule 3 on a changed network. A dial younger than a stagger stays: browsers announce one change by
+ * several events.
+ *
+ * @param {Ladder} state
+ * @param {number} now
+ * @returns {Heard}
+ */
+function reconsider(state, now) {
+  const { deadline, stagger } = state.config;
+  const ended = state.rungs
+    .filter(({ phase }) => phase.type === "dialing" && now - (phase.deadline - deadline) > stagger)
+    .map(({ name }) => name);
+  const rungs = state.rungs.map((rung) => (ended.includes(rung.name) ? { ...rung, phase: ready(now) } : rung));
+  return { state: climb({ ...state, rungs }, now, true), ended };
+}
+
+/**
+ * Rule 1: gives the allowed rungs without link or dial their turn, a stagger apart. With `forgive`
+ * rests end, else they only shrink to the shortest. A turn that is already nearer stays.
+ *
+ * @param {Ladder} state
+ * @param {number} now
+ * @param {boolean} forgive
+ * @returns {Ladder}
+ */
+function climb(state, now, forgive) {
+  const { config, allowed } = state;
+  let turn = now;
+  const rungs = state.rungs.map((rung) => {
+    const { phase } = rung;
+    if (phase.type === "up" || !allowed.includes(rung.name)) return rung;
+    if (phase.type === "resting" && !forgive) {
+      return { ...rung, phase: resting(Math.min(phase.due, now + config.rest)), tries: 1 };
+    }
+    const planned = turn;
+    turn += config.stagger;
+    if (phase.type === "dialing") return rung;
+    const nearer = phase.type === "ready" && now < phase.due && phase.due < planned;
+    return { ...rung, phase: ready(nearer ? phase.due : planned), tries: forgive ? 0 : rung.tries };
+  });
+  return { ...state, rungs };
+}
+
+/**
+ * Rule 5 for dials that took too long.
+ *
+ * @param {Ladder} state
+ * @param {number} now
+ * @returns {Heard}
+ */
+function failOverdue(state, now) {
+  const { config } = state;
+  const late = state.rungs.filter(({ phase }) => phase.type === "dialing" && phase.deadline <= now);
+  const outcome = { what: "overdue", evidence: `no answer within ${config.deadline} ms`, at: now };
+  const after = late.reduce((before, rung) => swap(before, rest(rung, outcome, config)), state);
+  return { state: after, ended: late.map(({ name }) => name) };
+}
+
+/**
+ * Rule 2, and the pause of rule 4 before a standby is dialled behind a link that just came into use.
+ *
+ * @param {Ladder} state
+ * @param {number} now
+ * @returns {Ladder}
+ */
+function choose(state, now) {
+  const active = preferred(state)[0]?.name ?? null;
+  if (active === state.active) return state;
+  if (active === null) return { ...state, active };
+  const place = state.rungs.findIndex(({ name }) => name === active);
+  const rungs = state.rungs.map((rung, index) => {
+    if (index < place || rung.phase.type !== "ready") return rung;
+    return { ...rung, phase: ready(Math.max(rung.phase.due, now + state.config.stagger)) };
+  });
+  return { ...state, rungs, active };
+}
+
+/**
+ * Rule 4: hangs up spare links, then dials nobody wants any more.
+ *
+ * @param {Ladder} state
+ * @param {number} now
+ * @returns {Heard}
+ */
+function putDown(state, now) {
+  const { config, active } = state;
+  if (config.keep || active === null) return { state, ended: [] };
+  const place = state.rungs.findIndex(({ name }) => name === active);
+  const spare = preferred(state).slice(1 + config.standbys);
+  const lighter = spare.reduce((before, rung) => {
+    if (state.rungs.indexOf(rung) > place) return swap(before, { ...rung, phase: ready(now) });
+    const outcome = { what: "tainted", evidence: `${config.patience} bad samples`, at: now };
+    return swap(before, { ...rung, phase: resting(now + config.retry), outcome });
+  }, state);
+  const names = wanted(lighter, now);
+  const idle = lighter.rungs.filter(({ name, phase }) => phase.type === "dialing" && !names.includes(name));
+  const after = idle.reduce((before, rung) => swap(before, { ...rung, phase: ready(now) }), lighter);
+  return { state: after, ended: [...spare, ...idle].map(({ name }) => name) };
+}
+
+/**
+ * @param {Ladder} state
+ * @param {number} now
+ * @returns {{state: Ladder, begun: string[]}}
+ */
+function dialDue(state, now) {
+  const names = wanted(state, now);
+  const begun = state.rungs.filter((rung) => names.includes(rung.name) && dueOf(rung) <= now);
+  const phase = /** @type {Phase} */ ({ type: "dialing", deadline: now + state.config.deadline });
+  const after = begun.reduce((before, rung) => swap(before, { ...rung, phase }), state);
+  return { state: after, begun: begun.map(({ name }) => name) };
+}
+
+/**
+ * The next deadline or turn, and never more than `retry` away.
+ *
+ * @param {Ladder} state
+ * @param {number} now
+ * @returns {number}
+ */
+function wakeAt(state, now) {
+  const names = wanted(state, now);
+  const deadlines = state.rungs.map(({ phase }) => (phase.type === "dialing" ? phase.deadline : Infinity));
+  const turns = state.rungs.map((rung) => (names.includes(rung.name) ? dueOf(rung) : Infinity));
+  return Math.min(now + state.config.retry, ...deadlines, ...turns);
+}
+
+/**
+ * @param {Rung} rung
+ * @param {Outcome} outcome
+ * @param {Readonly<Config>} config
+ * @returns {Rung}
+ */
+function rest(rung, outcome, config) {
+  const pause = Math.min(config.longest, config.rest * 2 ** Math.min(rung.tries, 16));
+  return { name: rung.name, phase: resting(outcome.at + pause), tries: rung.tries + 1, outcome };
+}
+
+/** @type {(event: never) => never} */
+function unknown(event) {
+  throw new TypeError(`the ladder knows no event ${JSON.stringify(event)}`);
+}
