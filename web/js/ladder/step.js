@@ -31,7 +31,7 @@
  * @module
  */
 
-import { dueOf, find, isOpen, isUp, preferred, ready, resting, swap, wanted } from "./state.js";
+import { dueOf, find, isOpen, isTainted, isUp, preferred, ready, resting, swap, wanted } from "./state.js";
 
 /** @typedef {import("./policy.js").Config} Config */
 /** @typedef {import("./state.js").Ladder} Ladder */
@@ -120,8 +120,7 @@ function hear(state, event, now) {
 function refilter(state, names, now) {
   const allowed = state.rungs.map(({ name }) => name).filter((name) => names.includes(name));
   const ended = state.rungs.filter((rung) => !allowed.includes(rung.name) && isOpen(rung)).map(({ name }) => name);
-  const rungs = state.rungs.map((rung) => (ended.includes(rung.name) ? { ...rung, phase: ready(now) } : rung));
-  return { state: climb({ ...state, allowed, rungs }, now, true), ended };
+  return { state: climb(madeReady({ ...state, allowed }, ended, now), now, true), ended };
 }
 
 /**
@@ -187,8 +186,7 @@ function reconsider(state, now) {
   const ended = state.rungs
     .filter(({ phase }) => phase.type === "dialing" && now - (phase.deadline - deadline) > stagger)
     .map(({ name }) => name);
-  const rungs = state.rungs.map((rung) => (ended.includes(rung.name) ? { ...rung, phase: ready(now) } : rung));
-  return { state: climb({ ...state, rungs }, now, true), ended };
+  return { state: climb(madeReady(state, ended, now), now, true), ended };
 }
 
 /**
@@ -234,20 +232,22 @@ function failOverdue(state, now) {
 }
 
 /**
- * Rule 2, and the pause of rule 4 before a standby is dialled behind a link that just came into use.
+ * Rule 2, and the pause of rule 4 before a standby is dialled behind a clean link that came into use.
  *
  * @param {Ladder} state
  * @param {number} now
  * @returns {Ladder}
  */
 function choose(state, now) {
-  const active = preferred(state)[0]?.name ?? null;
-  if (active === state.active) return state;
-  if (active === null) return { ...state, active };
-  const place = state.rungs.findIndex(({ name }) => name === active);
+  const best = preferred(state)[0];
+  const active = best?.name ?? null;
+  if (best === undefined || active === state.active || isTainted(best)) return { ...state, active };
+  const place = state.rungs.indexOf(best);
+  const soonest = now + state.config.stagger;
   const rungs = state.rungs.map((rung, index) => {
-    if (index < place || rung.phase.type !== "ready") return rung;
-    return { ...rung, phase: ready(Math.max(rung.phase.due, now + state.config.stagger)) };
+    const { phase } = rung;
+    if (index < place || phase.type === "up" || phase.type === "dialing") return rung;
+    return { ...rung, phase: { ...phase, due: Math.max(phase.due, soonest) } };
   });
   return { ...state, rungs, active };
 }
@@ -270,9 +270,10 @@ function putDown(state, now) {
     return swap(before, { ...rung, phase: resting(now + config.retry), outcome });
   }, state);
   const names = wanted(lighter, now);
-  const idle = lighter.rungs.filter(({ name, phase }) => phase.type === "dialing" && !names.includes(name));
-  const after = idle.reduce((before, rung) => swap(before, { ...rung, phase: ready(now) }), lighter);
-  return { state: after, ended: [...spare, ...idle].map(({ name }) => name) };
+  const idle = lighter.rungs
+    .filter(({ name, phase }) => phase.type === "dialing" && !names.includes(name))
+    .map(({ name }) => name);
+  return { state: madeReady(lighter, idle, now), ended: [...spare.map(({ name }) => name), ...idle] };
 }
 
 /**
@@ -300,6 +301,16 @@ function wakeAt(state, now) {
   const deadlines = state.rungs.map(({ phase }) => (phase.type === "dialing" ? phase.deadline : Infinity));
   const turns = state.rungs.map((rung) => (names.includes(rung.name) ? dueOf(rung) : Infinity));
   return Math.min(now + state.config.retry, ...deadlines, ...turns);
+}
+
+/**
+ * @param {Ladder} state
+ * @param {readonly string[]} names
+ * @param {number} now
+ * @returns {Ladder}
+ */
+function madeReady(state, names, now) {
+  return { ...state, rungs: state.rungs.map((rung) => (names.includes(rung.name) ? { ...rung, phase: ready(now) } : rung)) };
 }
 
 /**
