@@ -1,4 +1,4 @@
-"""The ladder against the traces shared with its JavaScript twin: a file per rule, and the page's own ladder."""
+"""The ladder against the traces it shares with its JavaScript twin, one file per rule."""
 
 from pathlib import Path
 from typing import Any, cast
