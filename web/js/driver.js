@@ -1,0 +1,276 @@
+// The shell of the node ladder: performs what step() decides, asks for echoes, and feeds back what happened.
+
+import { answered, beat, fresh, heard, qualityOf } from "./echo.js";
+import { isGood } from "./ladder/quality.js";
+import { ladder } from "./ladder/state.js";
+import { step } from "./ladder/step.js";
+
+/** @typedef {import("./rungs/index.js").RungKind} RungKind */
+
+/**
+ * @typedef {object} Heard what the driver tells its owner
+ * @property {(rung: string, welcome: import("./wire/codec.js").Frame | null) => void} opened
+ * @property {(rung: string, frame: import("./wire/codec.js").Frame) => void} frame
+ * @property {(rows: import("./roster.js").RosterRow[]) => void} roster
+ * @property {(rung: string | null, before: string | null) => void} use
+ * @property {(rung: string, ending: import("./rungs/index.js").Ending) => void} refused the node does not want us back
+ * @property {() => void} changed something that is shown
+ */
+
+/**
+ * @typedef {{link: import("./rungs/index.js").Link, number: number, up: boolean, since: number,
+ *            echo: import("./echo.js").Echo, sampledAt: number}} Held
+ */
+
+/**
+ * @typedef {object} PathRow how one rung stands, for people
+ * @property {string} name
+ * @property {import("./ladder/state.js").Rung} rung
+ * @property {boolean} active
+ * @property {number} since monotonic ms when the dial or the link began; 0 when there is none
+ * @property {import("./ladder/quality.js").Quality | null} quality
+ * @property {string | null} barred why the node does not want this rung, until something changes
+ */
+
+const BEAT_MS = 500;
+const SAMPLE_MS = 5_000;
+const JITTER = 0.25;
+
+export class Driver {
+  /**
+   * @param {{kinds: ReadonlyMap<string, RungKind>, config: import("./ladder/policy.js").Config,
+   *          allowed: readonly string[], context: import("./rungs/index.js").Context, told: Heard}} parts
+   */
+  constructor({ kinds, config, allowed, context, told }) {
+    this.kinds = kinds;
+    this.allowed = allowed;
+    this.context = context;
+    this.world = context.world;
+    this.told = told;
+    this.state = ladder(config);
+    /** @type {Map<string, Held>} */
+    this.links = new Map();
+    /** @type {Map<string, string>} */
+    this.barred = new Map();
+    /** @type {import("./ladder/step.js").Event[]} */
+    this.waiting = [];
+    this.busy = false;
+    this.stopped = false;
+    this.count = 0;
+    /** @type {number | undefined} */
+    this.wakeTimer = undefined;
+    /** @type {number | undefined} */
+    this.beatTimer = undefined;
+  }
+
+  start() {
+    this.feed({ type: "start", allowed: this.allowed });
+    this.beatLater();
+  }
+
+  stop() {
+    this.stopped = true;
+    this.world.clearTimeout(this.wakeTimer);
+    this.world.clearTimeout(this.beatTimer);
+    for (const { link } of this.links.values()) link.close();
+    this.links.clear();
+  }
+
+  /** The network is another one, or this device woke: forget rests, and ask the links whether they still live. */
+  networkChanged() {
+    if (this.barred.size > 0) {
+      this.barred.clear();
+      this.feed({ type: "strategy_changed", allowed: this.allowed });
+    }
+    this.feed({ type: "network_changed" });
+    this.askAll();
+  }
+
+  /** Ends every link and climbs afresh, for instance under another name. */
+  rejoin() {
+    this.barred.clear();
+    this.feed({ type: "strategy_changed", allowed: [] });
+    this.feed({ type: "strategy_changed", allowed: this.allowed });
+  }
+
+  /** @param {import("./ladder/step.js").Event} event */
+  feed(event) {
+    this.waiting.push(event);
+    if (this.busy) return;
+    this.busy = true;
+    for (let next = this.waiting.shift(); next && !this.stopped; next = this.waiting.shift()) this.advance(next);
+    this.busy = false;
+    if (!this.stopped) this.told.changed();
+  }
+
+  /** @param {import("./ladder/step.js").Event} event */
+  advance(event) {
+    const before = this.state.active;
+    const now = this.world.now();
+    const { state, actions, wake } = step(this.state, event, now);
+    this.state = state;
+    for (const action of actions) this.perform(action, before);
+    this.world.clearTimeout(this.wakeTimer);
+    const pause = wake - now;
+    const jitter = pause > 1000 ? ((this.world.random(1)[0] ?? 0) / 256) * JITTER * pause : 0;
+    this.wakeTimer = this.world.setTimeout(() => this.feed({ type: "tick" }), Math.max(10, pause + jitter));
+  }
+
+  /**
+   * @param {import("./ladder/step.js").Action} action
+   * @param {string | null} before
+   */
+  perform(action, before) {
+    switch (action.type) {
+      case "dial":
+        return this.dial(action.rung);
+      case "hang_up":
+        return this.hangUp(action.rung);
+      case "use":
+        for (const [name, { link, up }] of this.links) if (up) link.activate(name === action.rung);
+        return this.told.use(action.rung, before);
+    }
+  }
+
+  /** @param {string} name */
+  dial(name) {
+    const kind = this.kinds.get(name);
+    if (!kind) return this.feed({ type: "failed", rung: name, what: "unknown", evidence: "this page has no such rung" });
+    this.hangUp(name);
+    const number = (this.count += 1);
+    const mine = () => this.links.get(name)?.number === number && !this.stopped;
+    const now = this.world.now();
+    const link = kind.dial(this.context, {
+      opened: (welcome) => mine() && this.opened(name, welcome),
+      frame: (frame) => mine() && this.received(name, frame),
+      roster: (rows) => mine() && this.told.roster(rows),
+      heard: () => mine() && this.update(name, (echo) => heard(echo, this.world.now())),
+      ended: (ending) => mine() && this.ended(name, ending),
+    });
+    this.links.set(name, { link, number, up: false, since: now, echo: fresh(now), sampledAt: -Infinity });
+  }
+
+  /** @param {string} name */
+  hangUp(name) {
+    this.links.get(name)?.link.close();
+    this.links.delete(name);
+  }
+
+  /**
+   * @param {string} name
+   * @param {import("./wire/codec.js").Frame | null} welcome
+   */
+  opened(name, welcome) {
+    const held = this.links.get(name);
+    if (!held) return;
+    const now = this.world.now();
+    this.links.set(name, { ...held, up: true, since: now, echo: fresh(now) });
+    this.told.opened(name, welcome);
+    this.feed({ type: "opened", rung: name });
+    this.beatOne(name);
+  }
+
+  /**
+   * @param {string} name
+   * @param {import("./wire/codec.js").Frame} frame
+   */
+  received(name, frame) {
+    const now = this.world.now();
+    if (frame.type === "pong") {
+      this.update(name, (echo) => answered(echo, frame["t"], now));
+      this.sample(name);
+    } else {
+      this.update(name, (echo) => heard(echo, now));
+    }
+    this.told.frame(name, frame);
+  }
+
+  /**
+   * @param {string} name
+   * @param {import("./rungs/index.js").Ending} ending
+   */
+  ended(name, { what, evidence, final, code }) {
+    const up = this.links.get(name)?.up ?? false;
+    this.links.delete(name);
+    this.feed(up ? { type: "closed", rung: name, evidence } : { type: "failed", rung: name, what, evidence });
+    if (!final) return;
+    this.barred.set(name, evidence);
+    this.feed({ type: "strategy_changed", allowed: this.allowed.filter((rung) => !this.barred.has(rung)) });
+    this.told.refused(name, { what, evidence, final, code });
+  }
+
+  beatLater() {
+    this.world.clearTimeout(this.beatTimer);
+    if (this.stopped) return;
+    this.beatTimer = this.world.setTimeout(() => {
+      for (const name of [...this.links.keys()]) this.beatOne(name);
+      this.beatLater();
+    }, BEAT_MS);
+  }
+
+  askAll() {
+    for (const [name, held] of this.links) {
+      if (held.up) this.update(name, (echo) => ({ ...echo, beatAt: -Infinity }));
+      this.beatOne(name);
+    }
+  }
+
+  /** @param {string} name */
+  beatOne(name) {
+    const held = this.links.get(name);
+    const kind = this.kinds.get(name);
+    if (!held?.up || !kind) return;
+    const every = name === this.state.active ? kind.echo.active : kind.echo.standby;
+    const { echo, ask, dead } = beat(held.echo, every, this.world.now());
+    held.echo = echo;
+    if (dead) {
+      held.link.close();
+      this.ended(name, { what: "closed", evidence: "nothing came in for 4 s", final: false, code: "silent" });
+    } else if (ask !== null) {
+      held.link.send({ type: "ping", t: ask });
+    }
+    if (echo.asked?.counted) this.sample(name);
+  }
+
+  /** @param {string} name */
+  sample(name) {
+    const held = this.links.get(name);
+    const now = this.world.now();
+    const quality = held ? qualityOf(held.echo) : null;
+    if (!held || !quality || now - held.sampledAt < SAMPLE_MS) return;
+    held.sampledAt = now;
+    this.feed({ type: "sampled", rung: name, good: isGood(quality) });
+  }
+
+  /**
+   * @param {string} name
+   * @param {(echo: import("./echo.js").Echo) => import("./echo.js").Echo} change
+   */
+  update(name, change) {
+    const held = this.links.get(name);
+    if (held) held.echo = change(held.echo);
+  }
+
+  /** The link in use and how much may be under way on it. */
+  current() {
+    const name = this.state.active;
+    const held = name === null ? undefined : this.links.get(name);
+    const kind = name === null ? undefined : this.kinds.get(name);
+    return held?.up && kind ? { number: held.number, link: held.link, window: kind.window } : null;
+  }
+
+  /** @returns {PathRow[]} */
+  rows() {
+    return this.state.rungs.map((rung) => {
+      const held = this.links.get(rung.name);
+      return {
+        name: rung.name,
+        rung,
+        active: this.state.active === rung.name,
+        since: held?.since ?? 0,
+        quality: held?.up ? qualityOf(held.echo) : null,
+        barred: this.barred.get(rung.name) ?? null,
+      };
+    });
+  }
+}

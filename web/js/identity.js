@@ -1,0 +1,82 @@
+// Who this page is: a key kept in this profile, a key that lives as long as the tab, or a guest without one.
+
+import { keepKey, readKey } from "./key-store.js";
+import { toBase64url, utf8 } from "./wire/bytes.js";
+import { peerIdOf } from "./wire/ids.js";
+
+/**
+ * @typedef {object} Identity
+ * @property {"profile" | "tab" | "guest"} lives where the key is kept; a guest has none
+ * @property {string | null} peerId null for a guest, whose id is its label
+ * @property {string | null} pk base64url of the raw public key
+ * @property {(text: string) => Promise<string>} sign base64url signature over the UTF-8 bytes of the text
+ */
+
+/** @type {Identity} */
+const GUEST = {
+  lives: "guest",
+  peerId: null,
+  pk: null,
+  sign: () => Promise.reject(new Error("a guest signs nothing")),
+};
+
+/** How long a browser may take to open its store; some never answer when storage is refused. */
+const STORE_MS = 1_500;
+
+/**
+ * Finds out by doing it: makes or finds the key pair, stores it, reads it back and signs with what came back.
+ * @param {{crypto: Crypto, indexedDB: IDBFactory | undefined}} browser
+ * @returns {Promise<Identity>}
+ */
+export async function openIdentity({ crypto, indexedDB }) {
+  const { subtle } = crypto;
+  if (!subtle) return GUEST;
+  const kept = await soon(profileKey(subtle, indexedDB)).catch(() => null);
+  if (kept) return kept;
+  return tabKey(subtle).catch(() => GUEST);
+}
+
+/**
+ * @template T
+ * @param {Promise<T>} work
+ * @returns {Promise<T>}
+ */
+function soon(work) {
+  return new Promise((resolve, reject) => {
+    setTimeout(() => reject(new Error("the store did not answer")), STORE_MS);
+    work.then(resolve, reject);
+  });
+}
+
+/** @param {SubtleCrypto} subtle */
+const newPair = async (subtle) =>
+  /** @type {CryptoKeyPair} */ (await subtle.generateKey({ name: "Ed25519" }, false, ["sign", "verify"]));
+
+/**
+ * @param {SubtleCrypto} subtle
+ * @param {IDBFactory | undefined} factory
+ */
+async function profileKey(subtle, factory) {
+  if (!factory) throw new Error("this browser has no store");
+  const pair = (await readKey(factory)) ?? (await keepKey(factory, await newPair(subtle)));
+  if (!pair) throw new Error("the store gave nothing back");
+  return identityOf(subtle, pair, "profile");
+}
+
+/** @param {SubtleCrypto} subtle */
+const tabKey = async (subtle) => identityOf(subtle, await newPair(subtle), "tab");
+
+/**
+ * @param {SubtleCrypto} subtle
+ * @param {CryptoKeyPair} pair
+ * @param {"profile" | "tab"} lives
+ * @returns {Promise<Identity>}
+ */
+async function identityOf(subtle, pair, lives) {
+  const raw = new Uint8Array(await subtle.exportKey("raw", pair.publicKey));
+  const hash = new Uint8Array(await subtle.digest("SHA-256", raw));
+  const sign = async (/** @type {string} */ text) =>
+    toBase64url(new Uint8Array(await subtle.sign({ name: "Ed25519" }, pair.privateKey, utf8(text))));
+  await sign("egoat");
+  return { lives, peerId: peerIdOf(hash), pk: toBase64url(raw), sign };
+}

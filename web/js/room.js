@@ -1,0 +1,303 @@
+// One open room: ties the ladder, the log, the own messages and the people together into what the page shows.
+
+import { Driver } from "./driver.js";
+import { joinFields } from "./join.js";
+import { allowedToNode, NODE_LADDER } from "./ladder/policy.js";
+import { keyOf, Log } from "./log.js";
+import { learn, nodeTime, unset } from "./node-clock.js";
+import { Notes } from "./notes.js";
+import { People } from "./people.js";
+import { Sender } from "./sender.js";
+import * as timelines from "./timeline.js";
+import { utf8Length } from "./wire/bytes.js";
+import { checkRoster } from "./wire/codec.js";
+import { guestId, isGuest } from "./wire/ids.js";
+
+/** @typedef {import("./wire/codec.js").Frame} Frame */
+/** @typedef {import("./timeline.js").Line} Line */
+/** @typedef {{wsPort: number | null, publicBase: string, textBytes: number}} NodeFacts what `/config` told */
+
+/**
+ * @typedef {object} RoomParts
+ * @property {import("./api.js").World} world
+ * @property {string} room
+ * @property {string} name the shown name
+ * @property {string} session
+ * @property {import("./identity.js").Identity} identity
+ * @property {ReadonlyMap<string, import("./rungs/index.js").RungKind>} kinds
+ * @property {{protocol: string, host: string, hostname: string, origin: string}} place where the page came from
+ * @property {(sender: string, sealed: import("./wire/codec.js").Sealed) => Promise<import("./verify.js").Proof>} verify
+ * @property {ReadonlySet<string>} own ids of messages sent from this profile earlier
+ * @property {string} mark how far this profile has read: a cursor, or empty
+ * @property {() => void} changed something that is shown has changed
+ * @property {(ids: ReadonlySet<string>) => void} keepOwn
+ */
+
+export class Room {
+  /** @param {RoomParts} parts */
+  constructor(parts) {
+    const { world, room, name, identity } = parts;
+    this.parts = parts;
+    this.world = world;
+    this.room = room;
+    this.identity = identity;
+    this.name = name;
+    this.own = new Set(parts.own);
+    this.clock = unset;
+    /** @type {NodeFacts} */
+    this.facts = { wsPort: null, publicBase: "", textBytes: 16_384 };
+    /** @type {string | null} */
+    this.token = null;
+    /** @type {import("./rungs/index.js").Ending | null} */
+    this.refusal = null;
+    this.joined = false;
+    this.notes = new Notes(() => this.nodeNow(), world);
+    this.people = new People(room, this.notes, () => this.peerId);
+    this.log = this.makeLog();
+    this.driver = this.makeDriver();
+    this.sender = this.makeSender();
+  }
+
+  /** The id under which this page speaks. */
+  get peerId() {
+    return this.identity.peerId ?? guestId(this.name);
+  }
+
+  get timeline() {
+    return this.log.timeline;
+  }
+
+  start() {
+    this.driver.start();
+    void this.log.history.start();
+  }
+
+  stop() {
+    this.driver.stop();
+    this.sender.stop();
+    this.log.history.stopped = true;
+  }
+
+  nodeNow() {
+    return Math.round(nodeTime(this.clock, this.world.wall()));
+  }
+
+  /**
+   * @param {NodeFacts} facts
+   * @param {{now: number, asked: number}} reading
+   */
+  learnNode(facts, { now, asked }) {
+    this.facts = facts;
+    this.clock = learn(this.clock, now, asked, this.world.wall());
+    this.parts.changed();
+  }
+
+  /** Shows the text at once and sends it as soon as a path is up. @param {string} text */
+  say(text) {
+    const message = this.sender.compose({ sender: this.peerId, name: this.name, text });
+    this.own.add(message.id);
+    if (isGuest(this.peerId)) this.parts.keepOwn(this.own);
+    timelines.queue(this.timeline, message);
+    this.sender.add(message);
+    this.parts.changed();
+  }
+
+  /** Why this text cannot be sent, or null. @param {string} text */
+  textProblem(text) {
+    const bytes = utf8Length(text);
+    const most = this.facts.textBytes;
+    return bytes > most ? `Too long: ${bytes.toLocaleString()} of at most ${most.toLocaleString()} bytes.` : null;
+  }
+
+  /** Sends a failed or kept message of this page once more: what the node once held, exactly as it was. @param {Line} line */
+  sayAgain(line) {
+    const copy = this.log.copies.get(keyOf(line));
+    if (line.sender !== this.peerId) return this.say(line.text ?? "");
+    const { id, sender, name, kind, text, verified } = line;
+    const hlc = copy ? line.hlc : this.sender.compose({ sender, name, text: text ?? "" }).hlc;
+    const message = { id, sender, hlc, name, kind, text, verified, mine: true };
+    timelines.queue(this.timeline, message);
+    this.sender.add(message, copy);
+    this.parts.changed();
+  }
+
+  /** Takes another name; false while messages under a guest's old one still wait. @param {string} name */
+  rename(name) {
+    if (name === this.name) return true;
+    if (isGuest(this.peerId) && this.sender.waiting > 0 && !this.refusal) return false;
+    this.name = name;
+    this.refusal = null;
+    this.token = null;
+    const link = this.driver.current()?.link;
+    if (this.identity.pk && link) link.send({ type: "name", name });
+    else this.driver.rejoin();
+    this.parts.changed();
+    return true;
+  }
+
+  /** This device woke, or its network is another one. */
+  wake() {
+    this.refusal = null;
+    this.driver.networkChanged();
+    if (!this.log.history.loaded) void this.log.history.start();
+  }
+
+  makeLog() {
+    const { world, room, verify, mark, changed } = this.parts;
+    return new Log({
+      world,
+      room,
+      mark,
+      verify,
+      changed,
+      isMine: (sender, id) => (isGuest(sender) ? this.own.has(id) : sender === this.peerId),
+      seen: ({ id, hlc, mine }) => {
+        this.sender.saw(hlc);
+        if (mine) this.sender.settled(id);
+      },
+      replaced: (reason) => {
+        this.notes.log(reason);
+        changed();
+      },
+    });
+  }
+
+  makeDriver() {
+    return new Driver({
+      kinds: this.parts.kinds,
+      config: NODE_LADDER,
+      allowed: allowedToNode("auto", NODE_LADDER.rungs),
+      context: this.makeContext(),
+      told: {
+        opened: (_rung, welcome) => welcome && this.welcomed(welcome),
+        frame: (_rung, frame) => this.received(frame),
+        roster: (rows) => {
+          this.people.replace(rows);
+          this.parts.changed();
+        },
+        use: (rung) => this.used(rung),
+        refused: (_rung, ending) => {
+          this.refusal = ending;
+        },
+        changed: () => this.parts.changed(),
+      },
+    });
+  }
+
+  /** @returns {import("./rungs/index.js").Context} */
+  makeContext() {
+    const { place, session } = this.parts;
+    const { room, identity, world } = this;
+    return {
+      world,
+      room,
+      signs: identity.pk !== null,
+      socketUrls: () => socketUrls(place, this.facts.wsPort),
+      cursor: () => this.log.cursor(),
+      token: () => this.token,
+      keepToken: (token) => {
+        this.token = token;
+      },
+      proof: (nonce) => joinFields({ identity, room, session, name: this.name, origin: place.origin }, nonce),
+    };
+  }
+
+  makeSender() {
+    return new Sender({
+      world: this.world,
+      room: this.room,
+      identity: this.identity,
+      nodeNow: () => this.nodeNow(),
+      current: () => this.driver.current(),
+      restamped: (message) => timelines.queue(this.timeline, message),
+      refused: ({ sender, id }, reason) => {
+        timelines.failed(this.timeline, { sender, id, reason });
+        this.parts.changed();
+      },
+    });
+  }
+
+  /** @param {Frame} welcome */
+  welcomed(welcome) {
+    const now = this.world.wall();
+    this.joined = true;
+    this.refusal = null;
+    this.token = welcome["token"];
+    this.clock = learn(this.clock, welcome["now"], now - 400, now);
+    this.log.follow({ logId: welcome["log_id"], floor: welcome["floor"], head: welcome["head"] });
+    this.people.replace(checkRoster(welcome["roster"]));
+  }
+
+  /** @param {string | null} rung */
+  used(rung) {
+    this.notes.path(rung, () => this.driver.state.active, () => this.parts.changed());
+    if (rung !== null && !this.log.history.loaded) void this.log.history.start();
+    queueMicrotask(() => this.sender.pump());
+  }
+
+  /** @param {Frame} frame */
+  received(frame) {
+    switch (frame.type) {
+      case "message":
+        this.log.take(/** @type {any} */ (frame), false);
+        break;
+      case "ack":
+        this.acked(frame);
+        break;
+      case "pong":
+        this.ponged(frame);
+        break;
+      case "fault":
+        this.faulted(frame);
+        break;
+      case "reset":
+        this.log.history.replace(/** @type {any} */ (frame));
+        break;
+      case "peer_joined":
+      case "peer_left":
+      case "peer_named":
+        this.people.change(/** @type {any} */ (frame));
+        break;
+      default:
+        return;
+    }
+    this.parts.changed();
+  }
+
+  /** @param {Frame} frame */
+  acked(frame) {
+    const sender = this.sender.messages.get(frame["id"])?.sender;
+    this.sender.settled(frame["id"]);
+    if (sender !== undefined) this.log.acked(sender, /** @type {any} */ (frame));
+  }
+
+  /** @param {Frame} frame */
+  ponged(frame) {
+    const wall = this.world.wall();
+    const took = Math.max(0, this.world.now() - frame["t"]);
+    this.clock = learn(this.clock, frame["now"], wall - took, wall);
+  }
+
+  /** @param {Frame} frame */
+  faulted({ id, code, detail, retry, now }) {
+    const time = typeof now === "number" ? now : null;
+    if (code === "clock" && time !== null) {
+      const wall = this.world.wall();
+      this.clock = { offset: time - wall, slack: 500, learnt: wall };
+    }
+    if (typeof id !== "string") return;
+    this.sender.fault({ id, code, detail, retry: typeof retry === "number" ? retry : null, now: time });
+  }
+}
+
+/**
+ * Where a socket may be opened: at the page's own origin, then at the node's WebSocket port.
+ * @param {{protocol: string, host: string, hostname: string}} place
+ * @param {number | null} wsPort
+ */
+export function socketUrls({ protocol, host, hostname }, wsPort) {
+  const scheme = protocol === "https:" ? "wss:" : "ws:";
+  const urls = [`${scheme}//${host}/signal`];
+  if (wsPort) urls.push(`${scheme}//${hostname}:${wsPort}/signal`);
+  return [...new Set(urls)];
+}

@@ -1,0 +1,202 @@
+// The rung http-polling: a signed join, then requests only; a long poll reads by cursor while this rung is in use.
+
+import { Refused, request, whyNot } from "../api.js";
+import { checkFrame, checkRoster } from "../wire/codec.js";
+
+const HOLD_S = 4;
+const JOIN_MS = 8_000;
+const POLL_MS = 9_000;
+
+/** A node that is briefly away may be asked again this often before the link counts as lost. */
+const PATIENCE = 3;
+
+/** @type {import("./index.js").RungKind} */
+export const httpPolling = {
+  name: "http-polling",
+  echo: { active: 1_500, standby: 20_000 },
+  window: { count: 100, bytes: 60 * 1024, alone: true },
+  dial: (context, events) => new PollingLink(context, events),
+};
+
+class PollingLink {
+  /**
+   * @param {import("./index.js").Context} context
+   * @param {import("./index.js").LinkEvents} events
+   */
+  constructor(context, events) {
+    this.context = context;
+    this.events = events;
+    this.stop = new AbortController();
+    this.opened = false;
+    this.active = false;
+    this.polling = false;
+    this.posting = false;
+    /** @type {object[]} */
+    this.out = [];
+    this.rosterTag = "";
+    void this.open();
+  }
+
+  get over() {
+    return this.stop.signal.aborted;
+  }
+
+  async open() {
+    try {
+      const welcome = (await this.resume()) ? null : await this.join();
+      if (this.over) return;
+      this.opened = true;
+      this.events.opened(welcome);
+    } catch (error) {
+      this.end(error);
+    }
+  }
+
+  /** Whether the token at hand still opens the door. */
+  async resume() {
+    if (!this.context.token()) return false;
+    try {
+      await this.poll({ after: null, wait: 0, frames: [] }, JOIN_MS);
+      return true;
+    } catch (error) {
+      if (!(error instanceof Refused) || error.status !== 401) throw error;
+      this.context.keepToken(null);
+      return false;
+    }
+  }
+
+  async join() {
+    const { world, room, signs } = this.context;
+    const ask = (/** @type {string} */ path, /** @type {object} */ body) =>
+      request(world, path, { body, deadline: JOIN_MS, signal: this.stop.signal });
+    const nonce = signs ? String((await ask("/join/challenge", { room }))["nonce"]) : "";
+    const answer = await ask("/join", { room, ...(await this.context.proof(nonce)) });
+    const welcome = checkFrame({ ...answer, type: "welcome" });
+    if (!welcome) throw new Refused(502, { code: "internal", detail: "the answer was not the node's", retry: 2 });
+    this.context.keepToken(welcome["token"]);
+    return welcome;
+  }
+
+  /**
+   * @param {{after: string | null, wait: number, frames: object[], roster?: string}} body
+   * @param {number} deadline
+   */
+  async poll(body, deadline) {
+    const token = this.context.token();
+    const answer = await request(this.context.world, "/poll", { body, token, deadline, signal: this.stop.signal });
+    if (typeof answer["token"] === "string") this.context.keepToken(answer["token"]);
+    if (this.over || !this.opened) return answer;
+    this.events.heard();
+    const frames = Array.isArray(answer["frames"]) ? answer["frames"] : [];
+    for (const value of frames) {
+      const frame = checkFrame(value);
+      if (frame) this.events.frame(frame);
+    }
+    return answer;
+  }
+
+  /** @param {boolean} active */
+  activate(active) {
+    this.active = active;
+    this.rosterTag = "";
+    if (active) void this.read();
+  }
+
+  async read() {
+    if (this.polling) return;
+    this.polling = true;
+    let after = this.context.cursor();
+    let failures = 0;
+    while (this.active && !this.over) {
+      try {
+        const asked = { after, wait: HOLD_S, roster: this.rosterTag, frames: [] };
+        const answer = await this.poll(asked, HOLD_S * 1000 + POLL_MS);
+        after = typeof answer["next"] === "string" ? answer["next"] : this.context.cursor();
+        this.takeRoster(answer["roster"]);
+        failures = 0;
+      } catch (error) {
+        failures += 1;
+        if (!(await this.bear(error, failures))) break;
+      }
+    }
+    this.polling = false;
+  }
+
+  /** @param {unknown} roster */
+  takeRoster(roster) {
+    if (this.over || !this.active || typeof roster !== "object" || roster === null) return;
+    const { tag, peers } = /** @type {Record<string, unknown>} */ (roster);
+    this.rosterTag = typeof tag === "string" ? tag : "";
+    this.events.roster(checkRoster(peers));
+  }
+
+  /** @param {object} frame */
+  send(frame) {
+    this.out.push(frame);
+    if (!this.posting) void this.post();
+  }
+
+  async post() {
+    this.posting = true;
+    let failures = 0;
+    await Promise.resolve();
+    while (this.out.length > 0 && !this.over) {
+      const frames = this.out;
+      this.out = [];
+      try {
+        await this.poll({ after: null, wait: 0, frames }, POLL_MS);
+        failures = 0;
+      } catch (error) {
+        failures += 1;
+        this.out = [...frames, ...this.out];
+        if (!(await this.bear(error, failures))) break;
+      }
+    }
+    this.posting = false;
+  }
+
+  /**
+   * Waits out a refusal for the moment and renews a token that has ended; ends the link otherwise.
+   * @param {unknown} error
+   * @param {number} failures
+   */
+  async bear(error, failures) {
+    if (this.over) return false;
+    if (!(error instanceof Refused) || failures > PATIENCE) return this.end(error);
+    try {
+      if (error.status === 401) {
+        this.context.keepToken(null);
+        await this.join();
+        return true;
+      }
+      if (error.fault.retry === null) return this.end(error);
+      await this.pause(Math.min(error.fault.retry, 5) * 1000);
+      return !this.over;
+    } catch (again) {
+      return this.end(again);
+    }
+  }
+
+  /** @param {number} ms */
+  pause(ms) {
+    return new Promise((resolve) => {
+      this.context.world.setTimeout(() => resolve(undefined), ms);
+    });
+  }
+
+  /** @param {unknown} error */
+  end(error) {
+    if (this.over) return false;
+    this.stop.abort();
+    const refused = error instanceof Refused ? error : null;
+    const final = refused !== null && !this.opened && [400, 403].includes(refused.status);
+    const code = refused?.fault.code ?? "unreachable";
+    this.events.ended({ what: this.opened ? "closed" : "refused", evidence: whyNot(error), final, code });
+    return false;
+  }
+
+  close() {
+    this.active = false;
+    this.stop.abort();
+  }
+}

@@ -1,0 +1,168 @@
+// Seals own messages in the author's order and keeps sending them on whatever link is up until the node has them.
+
+import { format, observe, stamp, tooFarAhead, ZERO } from "./hlc.js";
+import { empty, nextTry, postpone, put, take, without } from "./outbox.js";
+import { toHex } from "./wire/bytes.js";
+import { frameBytes, sendFrame, signedText, writeEnvelope } from "./wire/codec.js";
+import { uuid7 } from "./wire/ids.js";
+
+/** @typedef {import("./timeline.js").Message} Message */
+
+/**
+ * @typedef {object} SenderParts
+ * @property {import("./api.js").World} world
+ * @property {string} room
+ * @property {import("./identity.js").Identity} identity
+ * @property {() => number} nodeNow
+ * @property {() => {number: number, link: import("./rungs/index.js").Link, window: import("./outbox.js").Window} | null} current
+ * @property {(message: Message) => void} restamped
+ * @property {(message: Message, reason: string) => void} refused
+ */
+
+export class Sender {
+  /** @param {SenderParts} parts */
+  constructor({ world, room, identity, nodeNow, current, restamped, refused }) {
+    this.world = world;
+    this.room = room;
+    this.identity = identity;
+    this.nodeNow = nodeNow;
+    this.current = current;
+    this.restamped = restamped;
+    this.refused = refused;
+    this.stream = toHex(world.random(8));
+    this.n = 0;
+    this.newest = ZERO;
+    this.box = empty;
+    /** @type {Map<string, Message>} */
+    this.messages = new Map();
+    /** @type {Promise<void>} */
+    this.sealing = Promise.resolve();
+    /** @type {number | undefined} */
+    this.timer = undefined;
+  }
+
+  /** How many messages are only on this device. */
+  get waiting() {
+    return this.messages.size;
+  }
+
+  /**
+   * A new message, not yet sealed.
+   * @param {{sender: string, name: string, text: string}} said
+   * @returns {Message}
+   */
+  compose({ sender, name, text }) {
+    const now = this.nodeNow();
+    this.newest = stamp(this.newest, now);
+    const verified = this.identity.pk !== null;
+    const id = uuid7(now, this.world.random(10));
+    return { id, sender, hlc: this.newest, name, kind: "text", text, verified, mine: true };
+  }
+
+  /** @param {string} hlc of a message that was seen */
+  saw(hlc) {
+    if (!tooFarAhead(hlc, this.nodeNow())) this.newest = observe(this.newest, hlc);
+  }
+
+  /**
+   * Seals the message, unless it was sealed before, and sends it until it is acked.
+   * @param {Message} message
+   * @param {import("./wire/codec.js").Sealed} [copy] an earlier sealing to be sent as it is
+   */
+  add(message, copy) {
+    this.messages.set(message.id, message);
+    this.sealing = this.sealing
+      .then(async () => this.post(message, copy ?? (await this.seal(message))))
+      .catch((error) => this.giveUp(message.id, String(error)));
+  }
+
+  /** @param {Message} message */
+  async seal(message) {
+    const { id, sender, kind, hlc, name } = message;
+    this.n += 1;
+    const body = { text: message.text ?? "", name };
+    const env = writeEnvelope({ id, room: this.room, sender, stream: this.stream, n: this.n, kind, hlc, body });
+    const { pk } = this.identity;
+    return pk ? { env, sig: await this.identity.sign(signedText(env)), pk } : { env };
+  }
+
+  /**
+   * @param {Message} message
+   * @param {import("./wire/codec.js").Sealed} sealed
+   */
+  post(message, sealed) {
+    const { id, sender } = message;
+    if (this.messages.get(id) !== message) return;
+    this.box = put(this.box, { id, sender, sealed, bytes: frameBytes(sealed) });
+    this.pump();
+  }
+
+  /** Sends what is due on the link in use. */
+  pump() {
+    const current = this.current();
+    this.world.clearTimeout(this.timer);
+    if (!current || this.box.length === 0) return;
+    const now = this.world.now();
+    const { box, batch } = take(this.box, current.number, now, current.window);
+    this.box = box;
+    for (const { sealed } of batch) current.link.send(sendFrame(sealed));
+    const next = nextTry(this.box, current.number);
+    if (next < Infinity) this.timer = this.world.setTimeout(() => this.pump(), Math.max(50, next - now));
+  }
+
+  /** @param {string} id the node has it */
+  settled(id) {
+    this.messages.delete(id);
+    this.box = without(this.box, id);
+    this.pump();
+  }
+
+  /**
+   * What the node said against one message.
+   * @param {{id: string, code: string, detail: string, retry: number | null, now: number | null}} fault
+   */
+  fault({ id, code, detail, retry, now }) {
+    const message = this.messages.get(id);
+    if (!message) return;
+    if (code === "clock" && now !== null) {
+      if (tooFarAhead(message.hlc, now)) this.stampAnew(now);
+      return;
+    }
+    const seconds = retry ?? (code === "unauthorized" ? 1 : null);
+    if (seconds === null) return this.giveUp(id, detail);
+    this.box = postpone(this.box, id, this.world.now() + Math.max(0.2, seconds) * 1000);
+    this.pump();
+  }
+
+  /**
+   * The node's clock is another than this page thought. What lies too far ahead was refused and not stored, so it is
+   * stamped again under the same id; a refusal of the earlier stamp that comes later is no news.
+   * @param {number} now the node's time
+   */
+  stampAnew(now) {
+    this.newest = format(Math.floor(now), 0);
+    for (const message of [...this.messages.values()].filter(({ hlc }) => tooFarAhead(hlc, now))) {
+      this.box = without(this.box, message.id);
+      this.newest = stamp(this.newest, now);
+      const renewed = { ...message, hlc: this.newest };
+      this.restamped(renewed);
+      this.add(renewed);
+    }
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} reason
+   */
+  giveUp(id, reason) {
+    const message = this.messages.get(id);
+    this.messages.delete(id);
+    this.box = without(this.box, id);
+    if (message) this.refused(message, reason);
+    this.pump();
+  }
+
+  stop() {
+    this.world.clearTimeout(this.timer);
+  }
+}

@@ -1,0 +1,45 @@
+// Whether a received message was really signed by its sender, checked here and not believed from the node.
+
+import { fromBase64url, utf8 } from "./wire/bytes.js";
+import { signedText } from "./wire/codec.js";
+import { isGuest, peerIdOf } from "./wire/ids.js";
+
+/**
+ * good: the sender's key signed it · bad: it did not · guest: there is no key · unknown: this browser cannot check.
+ * @typedef {"good" | "bad" | "guest" | "unknown"} Proof
+ */
+
+/** @typedef {{peerId: string, key: CryptoKey}} KnownKey */
+
+/**
+ * @param {SubtleCrypto | undefined} subtle
+ * @returns {(sender: string, sealed: import("./wire/codec.js").Sealed) => Promise<Proof>}
+ */
+export function verifier(subtle) {
+  /** @type {Map<string, Promise<KnownKey | null>>} */
+  const keys = new Map();
+  return async (sender, { env, sig, pk }) => {
+    if (isGuest(sender)) return "guest";
+    if (!subtle) return "unknown";
+    const signature = fromBase64url(sig ?? "");
+    if (!pk || signature?.length !== 64) return "bad";
+    const known = keys.get(pk) ?? importKey(subtle, pk);
+    keys.set(pk, known);
+    const found = await known;
+    if (found?.peerId !== sender) return "bad";
+    return (await subtle.verify({ name: "Ed25519" }, found.key, signature, utf8(signedText(env)))) ? "good" : "bad";
+  };
+}
+
+/**
+ * @param {SubtleCrypto} subtle
+ * @param {string} pk
+ * @returns {Promise<KnownKey | null>}
+ */
+async function importKey(subtle, pk) {
+  const raw = fromBase64url(pk);
+  if (raw?.length !== 32) return null;
+  const hash = new Uint8Array(await subtle.digest("SHA-256", raw));
+  const key = await subtle.importKey("raw", raw, { name: "Ed25519" }, false, ["verify"]);
+  return { peerId: peerIdOf(hash), key };
+}
