@@ -1,0 +1,54 @@
+"""`egoat secrets DIR`: the node's secret and key, made once, readable by their owner only."""
+
+import argparse
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+SECRET_FILE = "node.secret"
+KEY_FILE = "node.key"
+
+
+def make(folder: Path) -> tuple[Path, Path]:
+    """Paths of the node secret (64 hex digits) and node key (Ed25519, PKCS#8 PEM); missing ones are made.
+
+    Raises OSError when the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    secret, key = folder / SECRET_FILE, folder / KEY_FILE
+    _once(secret, secrets.token_hex(32).encode())
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    _once(key, pem)
+    return secret, key
+
+
+def _once(path: Path, content: bytes) -> None:
+    """Writes the file whole unless it is there; two starts at once agree on one."""
+    if path.exists():
+        return
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        return
+    finally:
+        fresh.unlink()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`DIR`."""
+    parser.add_argument("folder", metavar="DIR", type=Path, help="where node.secret and node.key live")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Makes what is missing."""
+    make(options.folder)
+    return 0

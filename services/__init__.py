@@ -1,0 +1,1 @@
+"""The services of a node and the kernel they stand on."""

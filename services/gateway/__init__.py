@@ -1,0 +1,1 @@
+"""The public HTTP door and acceptor of http-polling."""

@@ -1,0 +1,1 @@
+"""What at least two services stand on; layers run > log > bus > wire > model."""

@@ -1,0 +1,1 @@
+"""Hints, signals and presence between processes, over Redis."""

@@ -1,0 +1,109 @@
+"""Leases and mail on Redis through redis-py: hashes whose values carry their own end, by Redis's clock."""
+
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from services.kernel.bus.base import Away, Lease
+
+T = TypeVar("T")
+
+_DEADLINE = 1.0
+
+# KEYS[1] hash, ARGV[1] ttl in ms, then key, payload, key, payload … → the keys that were not there.
+_HOLD = """
+local t = redis.call('TIME')
+local ends = t[1] * 1000 + math.floor(t[2] / 1000) + ARGV[1]
+local fresh = {}
+for i = 2, #ARGV, 2 do
+  if redis.call('HSET', KEYS[1], ARGV[i], string.format('%015d', ends) .. ARGV[i + 1]) == 1 then
+    fresh[#fresh + 1] = ARGV[i]
+  end
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[1] * 4)
+return fresh
+"""
+_STAMP = 15
+_FORGET_AFTER_MS = 60_000
+
+
+class RedisLeases:
+    """Leases and Mail on one Redis. Every method raises Away when Redis does not answer within a second."""
+
+    def __init__(self, client: "redis.asyncio.Redis[bytes]") -> None:
+        self._redis = client
+        self._hold = client.register_script(_HOLD)
+
+    async def hold(self, group: str, facts: Mapping[str, bytes], ttl: float) -> set[str]:
+        """See Leases.hold."""
+        args: list[bytes | str | int] = [int(ttl * 1000)]
+        for key, payload in facts.items():
+            args += [key, payload]
+        fresh = await _ask(self._hold(keys=[group], args=args))
+        return {key.decode() for key in fresh}
+
+    async def holders(self, groups: Sequence[str]) -> list[dict[str, Lease]]:
+        """See Leases.holders; also deletes what ran out a minute ago."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.time()
+        for group in groups:
+            pipe.hgetall(group)
+        (seconds, micros), *hashes = await _ask(pipe.execute())
+        now = seconds * 1000 + micros // 1000
+        for group, found in zip(groups, hashes, strict=True):
+            old = [key for key, value in found.items() if int(value[:_STAMP]) + _FORGET_AFTER_MS < now]
+            if old:
+                await _ask(self._redis.hdel(group, *old))
+        return [
+            {
+                key.decode(): Lease(value[_STAMP:], int(value[:_STAMP]) > now)
+                for key, value in found.items()
+            }
+            for found in hashes
+        ]
+
+    async def release(self, group: str, keys: Sequence[str]) -> None:
+        """See Leases.release."""
+        await _ask(self._redis.hdel(group, *keys))
+
+    async def once(self, key: str, ttl: float) -> bool:
+        """See Leases.once."""
+        return bool(await _ask(self._redis.set(key, b"1", nx=True, px=int(ttl * 1000))))
+
+    async def post(self, box: str, letters: Sequence[bytes], keep: int, ttl: float) -> None:
+        """See Mail.post."""
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.rpush(box, *letters)
+        pipe.ltrim(box, -keep, -1)
+        pipe.pexpire(box, int(ttl * 1000))
+        await _ask(pipe.execute())
+
+    async def collect(self, box: str) -> list[bytes]:
+        """See Mail.collect."""
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.lrange(box, 0, -1)
+        pipe.delete(box)
+        letters, _ = await _ask(pipe.execute())
+        return list(letters)
+
+
+async def _ask(answer: Awaitable[T]) -> T:
+    try:
+        return await answer
+    except (RedisError, OSError, TimeoutError) as problem:
+        raise Away(str(problem)) from problem
+
+
+@asynccontextmanager
+async def open_leases(url: str) -> AsyncIterator[RedisLeases]:
+    """Leases on the Redis at this URL; connects on first use."""
+    client = redis.asyncio.Redis.from_url(
+        url, socket_timeout=_DEADLINE, socket_connect_timeout=_DEADLINE, max_connections=64
+    )
+    try:
+        yield RedisLeases(client)
+    finally:
+        await client.aclose()

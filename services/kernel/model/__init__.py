@@ -1,0 +1,1 @@
+"""Words of the domain as pure values: ids, identity, envelopes, faults."""

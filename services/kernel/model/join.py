@@ -1,0 +1,115 @@
+"""Nonces, signed joins and the tokens they give (promises S1, S5): pure, checkable by any replica.
+
+Single use of a nonce needs memory and is kept by the caller.
+"""
+
+import msgspec
+
+from services.kernel.model import mac
+from services.kernel.model.errors import ErrorCode, Fault
+from services.kernel.model.identity import b64decode, b64encode, join_message, parse_key, peer_id, verify
+from services.kernel.model.ids import RoomId, guest, parse_label, parse_name, parse_session
+from services.kernel.model.member import Member
+
+NONCE_TTL_MS = 30_000
+TOKEN_TTL_MS = 600_000
+_NONCE_BYTES = 32
+_SKEW_MS = 1_000
+
+
+class JoinKeys(msgspec.Struct, frozen=True):
+    """Subkeys of the node's secret for nonces and tokens."""
+
+    nonce: bytes
+    token: bytes
+
+    @classmethod
+    def of(cls, secret: bytes) -> "JoinKeys":
+        """The subkeys of this secret."""
+        return cls(mac.subkey(secret, "join.nonce"), mac.subkey(secret, "join.token"))
+
+
+class JoinRequest(msgspec.Struct, frozen=True):
+    """What a client says of itself: `hello` and the body of `/join` carry these fields."""
+
+    session: str
+    name: str
+    pk: str | None = None
+    nonce: str | None = None
+    origin: str | None = None
+    sig: str | None = None
+
+
+class _Claims(msgspec.Struct, frozen=True, array_like=True):
+    expires: int
+    member: Member
+
+
+def stale(detail: str) -> Fault:
+    """A join that must be done afresh."""
+    return Fault(ErrorCode.UNAUTHORIZED, detail)
+
+
+def make_nonce(keys: JoinKeys, room: RoomId, now_ms: int, random8: bytes) -> str:
+    """A nonce for one join of this room: 8 bytes time, 8 random, 16 tag."""
+    head = now_ms.to_bytes(8, "big") + random8
+    return b64encode(head + mac.tag(keys.nonce, room.encode(), head))
+
+
+def check_nonce(keys: JoinKeys, room: RoomId, nonce: str, now_ms: int) -> None:
+    """Raises Fault(UNAUTHORIZED) unless this node made the nonce for this room within 30 s."""
+    raw = b64decode(nonce, _NONCE_BYTES, "nonce")
+    head, given = raw[:16], raw[16:]
+    if not mac.matches(mac.tag(keys.nonce, room.encode(), head), given):
+        raise stale("the nonce is not of this room on this node")
+    age = now_ms - int.from_bytes(head[:8], "big")
+    if not -_SKEW_MS <= age <= NONCE_TTL_MS:
+        raise stale("the nonce is older than 30 s")
+
+
+def admit(keys: JoinKeys, room: RoomId, asked: JoinRequest, origin_ok: bool, now_ms: int) -> Member:
+    """The member that this request proves; the caller then spends the nonce (verified joins only).
+
+    `origin_ok` says whether the signed origin is the one that the request came from. Raises Fault:
+    BAD_REQUEST for a form error, UNAUTHORIZED for a proof that does not hold, FORBIDDEN for a
+    reserved label.
+    """
+    session = parse_session(asked.session)
+    if asked.pk is None:
+        if asked.sig is not None or asked.nonce is not None:
+            raise Fault(ErrorCode.BAD_REQUEST, "a signed join needs pk, nonce, origin and sig")
+        label = parse_label(asked.name)
+        return Member(room=room, peer=guest(label), session=session, name=label)
+    if asked.nonce is None or asked.origin is None or asked.sig is None:
+        raise Fault(ErrorCode.BAD_REQUEST, "a signed join needs pk, nonce, origin and sig")
+    key, name = parse_key(asked.pk), parse_name(asked.name)
+    check_nonce(keys, room, asked.nonce, now_ms)
+    if not origin_ok:
+        raise stale("the signed origin is not the one of this request")
+    message = join_message(room, asked.origin, asked.nonce, asked.pk, session)
+    if not verify(key, asked.sig, message):
+        raise stale("the signature does not hold")
+    return Member(room=room, peer=peer_id(key), session=session, name=name, pk=asked.pk)
+
+
+def make_token(keys: JoinKeys, member: Member, now_ms: int) -> str:
+    """A bearer token that stands for this member for ten minutes."""
+    claims = msgspec.msgpack.encode(_Claims(now_ms + TOKEN_TTL_MS, member))
+    return b64encode(mac.tag(keys.token, claims) + claims)
+
+
+def read_token(keys: JoinKeys, token: str, now_ms: int) -> tuple[Member, int]:
+    """The member a token stands for and when it ends (Unix ms); raises Fault(UNAUTHORIZED)."""
+    size = len(token) * 3 // 4
+    try:
+        raw = b64decode(token, size, "token")
+    except Fault:
+        raise stale("the token is malformed") from None
+    given, claims = raw[: mac.TAG_BYTES], raw[mac.TAG_BYTES :]
+    if not mac.matches(mac.tag(keys.token, claims), given):
+        raise stale("the token is not of this node")
+    decoded = msgspec.msgpack.decode(claims, type=_Claims)
+    if decoded.expires <= now_ms:
+        raise stale("the token has ended")
+    return decoded.member, decoded.expires
+

@@ -1,0 +1,1 @@
+"""How a service runs: settings, logs, health, serving, HTTP limits."""

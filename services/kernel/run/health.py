@@ -1,0 +1,46 @@
+"""Whether the process lives (/healthz) and can do its work (/readyz), on its internal port."""
+
+import asyncio
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+
+class Health:
+    """What `/readyz` says. `needs` decide the status; `notes` are told but do not."""
+
+    def __init__(self) -> None:
+        self.draining = asyncio.Event()
+        self.needs: dict[str, Callable[[], bool]] = {}
+        self.notes: dict[str, Callable[[], bool]] = {}
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests should come here now."""
+        return not self.draining.is_set() and all(need() for need in self.needs.values())
+
+    def report(self) -> JSONResponse:
+        """The answer to `/readyz`: 200, or 503 while draining or without a need."""
+        parts = {name: ("up" if check() else "away") for name, check in (self.needs | self.notes).items()}
+        body = {"ready": self.ready, "draining": self.draining.is_set(), "parts": parts}
+        return JSONResponse(body, 200 if self.ready else 503)
+
+
+def routes(health: Health) -> list[Route]:
+    """The two routes, for the internal port and for the gateway's public one."""
+
+    async def healthz(request: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(request: Request) -> JSONResponse:
+        return health.report()
+
+    return [Route("/healthz", healthz), Route("/readyz", readyz)]
+
+
+def app(health: Health, extra: list[Route] | None = None) -> Starlette:
+    """The internal port's application."""
+    return Starlette(routes=[*routes(health), *(extra or [])])

@@ -1,0 +1,1 @@
+"""What travels: frames, hints, their sizes and their encoding."""

@@ -1,0 +1,1 @@
+"""The hub: every client's socket; signals, presence, live messages."""

@@ -1,0 +1,9 @@
+"""Pure: when the next commit may start (facts: pacing decides the cost of small rooms)."""
+
+
+def next_start(now: float, last_start: float, gap: float) -> float:
+    """At once after a quiet spell of `gap` seconds, else no sooner than `gap` after the last start.
+
+    All values in seconds of one monotonic clock.
+    """
+    return max(now, last_start + gap)

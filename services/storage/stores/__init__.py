@@ -1,0 +1,1 @@
+"""One file per kind of store, chosen by URL."""

@@ -1,0 +1,297 @@
+"""One SQLite file: WAL, synchronous=FULL, one writer; seq lives in memory and is restored from the table."""
+
+import asyncio
+import fcntl
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
+from pathlib import Path
+from typing import TextIO, TypeVar
+
+import msgspec
+import structlog
+
+from services.kernel.model.errors import unavailable
+from services.kernel.model.ids import Cursor, LogId, RoomId, Seq
+from services.kernel.wire.rows import Appended, Page, Received, Row, Span
+from services.storage.stores.base import Growth, reset_reason
+
+T = TypeVar("T")
+
+_SLOW_COMMIT_S = 0.005
+_BUSY_MS = 2_000
+_KNOWN_ROOMS = 50_000
+_COLUMNS = "m.seq, m.at, m.sender, m.id, m.kind, m.env, m.sig, s.pk"
+_FROM = "FROM message m LEFT JOIN sender s ON s.peer = m.sender"
+
+log = structlog.get_logger()
+
+
+class _Stand(msgspec.Struct):
+    """Where a room stands: head seq, receive time of the head, own origin counter."""
+
+    head: int
+    at: int
+    oseq: int
+
+
+class StoreInUse(Exception):
+    """Another process holds the database."""
+
+
+class SqliteStore:
+    """A Store in one file. Open it with `open_sqlite`."""
+
+    def __init__(self, path: Path, lock: TextIO, wall_ms: Callable[[], int]) -> None:
+        self._wall_ms = wall_ms
+        self._lock = lock
+        self._writer = _connect(path)
+        _migrate(self._writer)
+        self._reader = _connect(path)
+        self._reader.execute("PRAGMA query_only=ON")
+        self._log_id = LogId(self._writer.execute("SELECT log_id FROM log").fetchone()[0])
+        self._stands: dict[str, _Stand] = {}
+        self._thread = ThreadPoolExecutor(1, "commit")
+        self._writing = asyncio.Lock()
+        self._commit_s = 0.0
+        self._closed = False
+
+    @property
+    def log_id(self) -> LogId:
+        """This file's log."""
+        return self._log_id
+
+    async def append(self, batch: Sequence[Received]) -> Sequence[Appended]:
+        """See Store.append. Runs inline while commits are fast, in a thread while they are not."""
+        return await self._write(lambda: self._append(batch))
+
+    async def forget(self, room: RoomId, upto: Seq) -> int:
+        """See Store.forget."""
+        return await self._write(lambda: self._forget(room, upto))
+
+    async def ready(self) -> None:
+        """See Store.ready: takes and gives back the write lock, and writes a page."""
+        await self._write(lambda: self._writer.execute(f"PRAGMA user_version={_version(self._writer)}"))
+
+    async def _write(self, work: Callable[[], T]) -> T:
+        async with self._writing:
+            started = time.perf_counter()
+            try:
+                if self._commit_s > _SLOW_COMMIT_S:
+                    return await self._in_thread(work)
+                return self._commit(work)
+            finally:
+                self._commit_s = 0.9 * self._commit_s + 0.1 * (time.perf_counter() - started)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        done = asyncio.get_running_loop().run_in_executor(self._thread, self._commit, work)
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            await asyncio.wait([done])
+            raise
+
+    def _commit(self, work: Callable[[], T]) -> T:
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            result = work()
+            self._writer.execute("COMMIT")
+        except BaseException as problem:
+            self._stands.clear()
+            if self._writer.in_transaction:
+                self._writer.rollback()
+            if isinstance(problem, sqlite3.Error):
+                log.error("store.refused", problem=str(problem))
+                raise unavailable(f"the database refuses to write: {problem}") from problem
+            raise
+        return result
+
+    def _append(self, batch: Sequence[Received]) -> Sequence[Appended]:
+        return [self._insert(message) for message in batch]
+
+    def _insert(self, message: Received) -> Appended:
+        stand = self._stands.get(message.room) or self._restore(message.room)
+        seq, at, oseq = stand.head + 1, max(stand.at, self._wall_ms()), stand.oseq + 1
+        done = self._writer.execute(
+            "INSERT INTO message (room, seq, at, sender, id, kind, digest, env, sig)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (room, sender, id) DO NOTHING",
+            (message.room, seq, at, message.sender, message.id, message.kind, message.digest,
+             message.env, message.sig),
+        )  # fmt: skip
+        if done.rowcount == 0:
+            return self._known(message)
+        self._writer.execute("INSERT INTO origin VALUES (?, ?, ?, ?)", (message.room, self._log_id, oseq, seq))
+        if message.pk is not None:
+            self._writer.execute("INSERT OR IGNORE INTO sender VALUES (?, ?)", (message.sender, message.pk))
+        stand.head, stand.at, stand.oseq = seq, at, oseq
+        return Appended(self._log_id, Seq(seq), at, fresh=True)
+
+    def _known(self, message: Received) -> Appended:
+        seq, at, digest = self._writer.execute(
+            "SELECT seq, at, digest FROM message WHERE room=? AND sender=? AND id=?",
+            (message.room, message.sender, message.id),
+        ).fetchone()
+        return Appended(self._log_id, Seq(seq), at, fresh=False, conflict=digest != message.digest)
+
+    def _restore(self, room: str) -> _Stand:
+        if len(self._stands) >= _KNOWN_ROOMS:
+            self._stands.clear()
+        head, at = _head(self._writer, room)
+        (oseq,) = self._writer.execute(
+            "SELECT ifnull(max(oseq), 0) FROM origin WHERE room=? AND log_id=?", (room, self._log_id)
+        ).fetchone()
+        stand = self._stands[room] = _Stand(head, at, oseq)
+        return stand
+
+    def _forget(self, room: RoomId, upto: Seq) -> int:
+        head, at = _head(self._writer, room)
+        upto = Seq(min(upto, head))
+        if upto <= _floor(self._writer, room):
+            return 0
+        gone = self._writer.execute("DELETE FROM message WHERE room=? AND seq<=?", (room, upto)).rowcount
+        self._writer.execute("INSERT OR REPLACE INTO floor VALUES (?, ?, ?)", (room, upto, at))
+        return gone
+
+    def _read(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except sqlite3.Error as problem:
+            log.error("store.unreadable", problem=str(problem))
+            raise unavailable(f"the database cannot be read: {problem}") from problem
+
+    async def after(self, room: RoomId, cursor: Cursor | None, limit: int) -> Page:
+        """See Store.after."""
+        return self._read(lambda: self._page(room, cursor, limit, newest_first=False))
+
+    async def before(self, room: RoomId, cursor: Cursor | None, limit: int) -> Page:
+        """See Store.before."""
+        return self._read(lambda: self._page(room, cursor, limit, newest_first=True))
+
+    def _page(self, room: RoomId, cursor: Cursor | None, limit: int, *, newest_first: bool) -> Page:
+        head, floor = Seq(_head(self._reader, room)[0]), _floor(self._reader, room)
+        reset = reset_reason(self._log_id, floor, head, cursor)
+        if reset is not None:
+            return Page(self._log_id, floor, head, [], reset)
+        if newest_first:
+            where, bound = "m.seq<=? ORDER BY m.seq DESC", cursor.seq if cursor else head
+        else:
+            where, bound = "m.seq>? ORDER BY m.seq", cursor.seq if cursor else floor
+        found = self._reader.execute(f"SELECT {_COLUMNS} {_FROM} WHERE m.room=? AND {where} LIMIT ?",  # noqa: S608
+                                     (room, bound, limit))  # fmt: skip
+        rows = [Row(*row) for row in found]
+        if not newest_first and rows:
+            head = max(head, rows[-1].seq)
+        return Page(self._log_id, floor, head, rows)
+
+    async def since(self, room: RoomId, second: int, limit: int) -> Span:
+        """See Store.since."""
+        return self._read(lambda: self._since(room, second, limit))
+
+    def _since(self, room: RoomId, second: int, limit: int) -> Span:
+        begin_ms = (second + 1) * 1000
+        head = _head(self._reader, room)[0]
+        first = self._reader.execute(
+            "SELECT seq FROM message WHERE room=? AND at>=? ORDER BY at, seq LIMIT 1", (room, begin_ms)
+        ).fetchone()
+        if first is None:
+            return Span(self._log_id, Seq(head), Seq(head))
+        over = self._reader.execute(
+            "SELECT at FROM message WHERE room=? AND seq>=? AND kind='text' ORDER BY seq LIMIT 1 OFFSET ?",
+            (room, first[0], limit),
+        ).fetchone()
+        after = Seq(first[0] - 1)
+        if over is None:
+            return Span(self._log_id, after, Seq(head))
+        return self._cut(room, after, head, over[0] // 1000)
+
+    def _cut(self, room: str, after: Seq, head: int, second: int) -> Span:
+        """Ends before the second in which the limit fell, or after it when it is the only one."""
+        for end in (second, second + 1):
+            row = self._reader.execute(
+                "SELECT seq FROM message WHERE room=? AND at>=? ORDER BY at, seq LIMIT 1", (room, end * 1000)
+            ).fetchone()
+            if row is None:
+                return Span(self._log_id, after, Seq(head))
+            if row[0] - 1 > after:
+                return Span(self._log_id, after, Seq(row[0] - 1), next_since=end - 1)
+        raise AssertionError("a second in which rows stand has an end")
+
+    async def moved(self, mark: int | None) -> Growth:
+        """See Store.moved; the mark is the last rowid."""
+        return self._read(lambda: self._moved(mark))
+
+    def _moved(self, mark: int | None) -> Growth:
+        (last,) = self._reader.execute("SELECT ifnull(max(rowid), 0) FROM message").fetchone()
+        if mark is None:
+            return Growth(self._log_id, last, [])
+        grown = self._reader.execute(
+            "SELECT room, max(seq) FROM message WHERE rowid>? AND rowid<=? GROUP BY room", (mark, last)
+        )
+        return Growth(self._log_id, max(mark, last), [(RoomId(room), Seq(seq)) for room, seq in grown])
+
+    async def aclose(self) -> None:
+        """See Store.aclose."""
+        if not self._closed:
+            self._closed = True
+            self._thread.shutdown()
+            self._reader.close()
+            self._writer.close()
+            self._lock.close()
+
+
+def _head(db: sqlite3.Connection, room: str) -> tuple[int, int]:
+    row = db.execute("SELECT seq, at FROM message WHERE room=? ORDER BY seq DESC LIMIT 1", (room,)).fetchone()
+    row = row or db.execute("SELECT seq, at FROM floor WHERE room=?", (room,)).fetchone()
+    return (row[0], row[1]) if row else (0, 0)
+
+
+def _floor(db: sqlite3.Connection, room: str) -> Seq:
+    row = db.execute("SELECT seq FROM floor WHERE room=?", (room,)).fetchone()
+    return Seq(row[0] if row else 0)
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    db.execute("PRAGMA trusted_schema=OFF")
+    return db
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    """Brings the schema forward, one numbered file after the other, each with its version in one transaction."""
+    folder = resources.files("services.storage.stores") / "sql" / "sqlite"
+    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        number = int(file.name[:4])
+        if number > _version(db):
+            script = file.read_text("utf-8")
+            db.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version={number}; COMMIT;")
+    if db.execute("SELECT count(*) FROM log").fetchone()[0] == 0:
+        db.execute("INSERT INTO log VALUES (?)", (secrets.token_hex(8),))
+
+
+def open_sqlite(path: Path, wall_ms: Callable[[], int]) -> SqliteStore:
+    """The store in this file, made when missing.
+
+    Raises StoreInUse when another process holds it (the holder's pid is in the text), OSError or
+    sqlite3.Error when the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = open(path.with_name(path.name + ".lock"), "a+", encoding="ascii")  # noqa: SIM115
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        raise StoreInUse(f"{path} is held by process {lock.read().strip() or 'unknown'}") from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return SqliteStore(path, lock, wall_ms)

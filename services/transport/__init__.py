@@ -1,0 +1,1 @@
+"""This node's end of every link to another node."""
