@@ -99,7 +99,7 @@ export function queue(room, message) {
 export function logged(room, message, older = false) {
   const known = held(room, message);
   room.spans = cover(room.spans, message.seq - 1, message.seq);
-  if (known?.state === "node" && known.seq === message.seq) return same(room, known);
+  if (known?.state === "node") return same(room, known);
   const mine = message.mine || (known?.mine ?? false);
   const { late, behind } = known ?? (older ? ON_TIME : arrival(room, message));
   const line = { ...message, mine, state: /** @type {const} */ ("node"), reason: null, late, behind };
@@ -211,7 +211,6 @@ function show(room, line) {
   const { lines } = room;
   const known = held(room, line);
   const from = known ? placeOf(lines, known) : -1;
-  if (known) room.unread -= Number(isUnread(room, known));
   room.unread += Number(isUnread(room, line));
   room.held.set(keyOf(line), line);
   const gap = firstGap(room.spans);
