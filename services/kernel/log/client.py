@@ -58,6 +58,11 @@ class _Line(asyncio.Protocol):
             self.transport.abort()
 
 
+def conflict() -> Fault:
+    """The same (sender, id) is in the log with other content."""
+    return Fault(ErrorCode.CONFLICT, "this id stands for another message")
+
+
 class StorageClient:
     """The storage API. Every call raises Fault(UNAVAILABLE) while storage cannot be reached."""
 
@@ -75,16 +80,24 @@ class StorageClient:
         """Whether the door is open now."""
         return self._line is not None
 
-    async def append(self, message: Received) -> Appended:
-        """Where the message stands, once it is on disk; raises Fault(CONFLICT) for an id with other content."""
+    def submit(self, message: Received) -> "asyncio.Future[Appended]":
+        """Hands one message over; the order of calls is the order in the log.
+
+        The future has where the message stands once it is on disk, or the Fault. A conflict is a
+        result here (`Appended.conflict`).
+        """
         loop = asyncio.get_running_loop()
         place: asyncio.Future[Appended] = loop.create_future()
         self._batch.append((message, place))
         if len(self._batch) == 1:
             loop.call_soon(self._flush)
-        stored = await place
+        return place
+
+    async def append(self, message: Received) -> Appended:
+        """Where the message stands, once it is on disk; raises Fault(CONFLICT) for an id with other content."""
+        stored = await self.submit(message)
         if stored.conflict:
-            raise Fault(ErrorCode.CONFLICT, "this id stands for another message")
+            raise conflict()
         return stored
 
     async def after(self, room: RoomId, cursor: Cursor | None, limit: int) -> Page:

@@ -50,18 +50,18 @@ def stale(detail: str) -> Fault:
     return Fault(ErrorCode.UNAUTHORIZED, detail)
 
 
-def make_nonce(keys: JoinKeys, room: RoomId, now_ms: int, random8: bytes) -> str:
-    """A nonce for one join of this room: 8 bytes time, 8 random, 16 tag."""
+def make_nonce(keys: JoinKeys, now_ms: int, random8: bytes) -> str:
+    """A nonce for one join (the signature binds it to a room): 8 bytes time, 8 random, 16 tag."""
     head = now_ms.to_bytes(8, "big") + random8
-    return b64encode(head + mac.tag(keys.nonce, room.encode(), head))
+    return b64encode(head + mac.tag(keys.nonce, head))
 
 
-def check_nonce(keys: JoinKeys, room: RoomId, nonce: str, now_ms: int) -> None:
-    """Raises Fault(UNAUTHORIZED) unless this node made the nonce for this room within 30 s."""
+def check_nonce(keys: JoinKeys, nonce: str, now_ms: int) -> None:
+    """Raises Fault(UNAUTHORIZED) unless this node made the nonce within 30 s."""
     raw = b64decode(nonce, _NONCE_BYTES, "nonce")
     head, given = raw[:16], raw[16:]
-    if not mac.matches(mac.tag(keys.nonce, room.encode(), head), given):
-        raise stale("the nonce is not of this room on this node")
+    if not mac.matches(mac.tag(keys.nonce, head), given):
+        raise stale("the nonce is not of this node")
     age = now_ms - int.from_bytes(head[:8], "big")
     if not -_SKEW_MS <= age <= NONCE_TTL_MS:
         raise stale("the nonce is older than 30 s")
@@ -83,7 +83,7 @@ def admit(keys: JoinKeys, room: RoomId, asked: JoinRequest, origin_ok: bool, now
     if asked.nonce is None or asked.origin is None or asked.sig is None:
         raise Fault(ErrorCode.BAD_REQUEST, "a signed join needs pk, nonce, origin and sig")
     key, name = parse_key(asked.pk), parse_name(asked.name)
-    check_nonce(keys, room, asked.nonce, now_ms)
+    check_nonce(keys, asked.nonce, now_ms)
     if not origin_ok:
         raise stale("the signed origin is not the one of this request")
     message = join_message(room, asked.origin, asked.nonce, asked.pk, session)

@@ -1,0 +1,84 @@
+"""Which origins and addresses a request counts as (promises S6, S15): pure rules over its headers."""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+import msgspec
+
+from services.kernel.run.settings import Public
+
+_DEFAULT_PORT = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Door(msgspec.Struct, frozen=True):
+    """How clients may come in: ports of this node, further origins, proxies that are believed."""
+
+    ports: frozenset[int]
+    origins: frozenset[str]
+    proxies: tuple[Network, ...]
+
+    @classmethod
+    def of(cls, public: Public) -> "Door":
+        """From the settings; raises ValueError for a network that is none."""
+        ports = {public.http_port, public.ws_port}
+        if public.public_base:
+            ports.add(_port(public.public_base) or 0)
+        networks = tuple(ipaddress.ip_network(text, strict=False) for text in public.trusted_proxies)
+        return cls(frozenset(ports), frozenset(public.allowed_origins), networks)
+
+    def allows(self, origin: str, host: str) -> bool:
+        """Whether a page of this origin may use a node that was asked for as `host` (the Host header)."""
+        if origin in self.origins:
+            return True
+        theirs = urlsplit(origin)
+        if theirs.scheme not in ("http", "https") or not theirs.hostname or origin != _canonical(origin):
+            return False
+        ours = urlsplit(f"{theirs.scheme}://{host}")
+        if theirs.hostname != ours.hostname:
+            return False
+        return _port(origin) in self.ports | {_port(f"{theirs.scheme}://{host}")}
+
+    def address(self, socket_address: str, forwarded_for: str | None) -> str:
+        """The client's address: the socket's, or the first untrusted of X-Forwarded-For behind our proxies.
+
+        Empty for loopback: whoever is on this machine counts per peer.
+        """
+        hops = [part.strip() for part in (forwarded_for or "").split(",") if part.strip()]
+        address = _ip(socket_address)
+        while address is not None and hops and any(address in network for network in self.proxies):
+            address = _ip(hops.pop())
+        return "" if address is None or address.is_loopback else str(address)
+
+
+def signed_for(origin: str, origin_header: str | None, host: str) -> bool:
+    """Whether the origin a peer signed is where its request came from.
+
+    A page's is its Origin header; a program signs the URL it dialled, which must name the Host.
+    """
+    if origin_header is not None:
+        return origin == origin_header
+    return urlsplit(origin).netloc == host and bool(host)
+
+
+def _canonical(origin: str) -> str:
+    parts = urlsplit(origin)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _port(url: str) -> int | None:
+    parts = urlsplit(url)
+    try:
+        return parts.port or _DEFAULT_PORT.get(parts.scheme)
+    except ValueError:
+        return None
+
+
+def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address

@@ -1,0 +1,87 @@
+"""Composition of the signaling service: bus, leases, storage client, feeds, rooms, sockets, health."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from websockets.asyncio.server import serve
+
+from services.kernel.bus.redis_bus import open_bus
+from services.kernel.bus.redis_leases import open_leases
+from services.kernel.bus.tasks import owned
+from services.kernel.log.client import open_storage
+from services.kernel.log.feed import open_feeds
+from services.kernel.model import mac
+from services.kernel.model.errors import CloseCode
+from services.kernel.model.join import JoinKeys
+from services.kernel.run import health as healths
+from services.kernel.run.clock import SystemClock
+from services.kernel.run.joining import Joining
+from services.kernel.run.listen import listen
+from services.kernel.run.origin import Door
+from services.kernel.run.serve import Parts, http
+from services.kernel.run.settings import StartError, read_secret
+from services.kernel.wire.limits import FRAME_BYTES
+from services.kernel.wire.roster import events_key
+from services.kernel.wire.rows import hint_key
+from services.signaling.presence import Presence
+from services.signaling.room import Rooms
+from services.signaling.settings import Settings
+from services.signaling.socket import Sockets
+
+
+@asynccontextmanager
+async def _running(
+    settings: Settings, group: asyncio.TaskGroup, health: healths.Health
+) -> AsyncIterator[None]:
+    mine, shared = settings.signaling, settings.shared
+    secret = read_secret(shared.secret_file)
+    inside = listen(mine.internal_host, mine.internal_port)
+    outside = listen(mine.host, mine.port, reuse_port=True)
+    try:
+        door = Door.of(settings.public)
+    except ValueError as problem:
+        raise StartError(f"wrong settings: NODE_TRUSTED_PROXIES: {problem}") from None
+    clock = SystemClock()
+    async with contextlib.AsyncExitStack() as stack:
+        bus = await stack.enter_async_context(open_bus(shared.redis_url, group))
+        leases = await stack.enter_async_context(open_leases(shared.redis_url))
+        storage = await stack.enter_async_context(
+            open_storage(settings.public.storage_address, secret, group)
+        )
+        feeds = await stack.enter_async_context(open_feeds(bus, storage, hint_key(secret), group))
+        replica = secrets.token_bytes(8)
+        rooms = Rooms(feeds, storage, bus, leases, events_key(secret), replica, group)
+        presence = Presence(leases, rooms, settings.limits.sockets, settings.limits.peers)
+        await stack.enter_async_context(owned(group, presence.run()))
+        joining = Joining(JoinKeys.of(secret), leases, clock)
+        sockets = Sockets(rooms, presence, storage, joining, door, clock, mac.subkey(secret, "address"))
+        health.needs["storage"] = lambda: storage.connected
+        health.notes["redis"] = lambda: bus.connected
+        await stack.enter_async_context(http(healths.app(health), inside, group))
+        logging.getLogger("websockets").setLevel(logging.ERROR)
+        server = await serve(
+            sockets.serve,
+            sock=outside,
+            process_request=sockets.admit,
+            select_subprotocol=sockets.choose,
+            compression=None,
+            max_size=FRAME_BYTES,
+            server_header=None,
+            open_timeout=10,
+            close_timeout=2,
+        )
+        try:
+            yield
+        finally:
+            presence.stop()
+            server.close(code=CloseCode.RESTART, reason="restart")
+            await server.wait_closed()
+
+
+def parts(settings: Settings) -> Parts:
+    """The signaling service with these settings."""
+    return lambda group, health: _running(settings, group, health)

@@ -1,0 +1,135 @@
+"""Presence: this process's sessions held in the shared roster, and joined/left with their grace.
+
+Redis is where replicas meet, not what presence rests on: while it is away nobody is shown as gone.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+import msgspec
+
+from services.kernel.bus import subjects
+from services.kernel.bus.base import Away, Lease, Leases
+from services.kernel.model.ids import RoomId
+from services.kernel.wire.limits import LEASE_RENEW_S, LEASE_S, LEAVE_GRACE_S
+from services.kernel.wire.roster import (
+    REFERENCE,
+    SOCKET,
+    Came,
+    Entry,
+    Key,
+    Left,
+    check_counts,
+    check_label,
+    decode_entry,
+    encode_entry,
+    entry,
+    field,
+)
+from services.signaling.room import Link, Room, Rooms
+
+
+class Presence:
+    """Sessions of this process in the shared roster."""
+
+    def __init__(self, leases: Leases, rooms: Rooms, most_sockets: int, most_peers: int) -> None:
+        self._leases, self._rooms = leases, rooms
+        self._most_sockets, self._most_peers = most_sockets, most_peers
+        self._leaving: dict[tuple[RoomId, Key], asyncio.Task[None]] = {}
+        self._stopped = False
+
+    async def come(self, room: Room, link: Link) -> None:
+        """Lets the session in and tells the room; raises Fault when the room or the address is full,
+        or a guest's label is the name of a verified peer."""
+        await self._look(room)
+        mine = self._entry(link)
+        check_counts(mine, room.view.entries, self._most_sockets, self._most_peers)
+        if not mine.verified:
+            check_label(mine.name, room.view.entries.values())
+        leaving = self._leaving.pop((room.name, link.key), None)
+        if leaving is not None:
+            leaving.cancel()
+        old = room.links.get(link.key)
+        if old is not None:
+            room.replace(old)
+        room.links[link.key] = link
+        await self._hold(room, [mine])
+        room.apply(Came(self._rooms.replica, mine))
+
+    async def renamed(self, room: Room, link: Link, name: str) -> None:
+        """The peer is shown under another name from now on."""
+        link.member = msgspec.structs.replace(link.member, name=name)
+        mine = self._entry(link)
+        await self._hold(room, [mine])
+        room.apply(Came(self._rooms.replica, mine))
+
+    def stop(self) -> None:
+        """The process drains: its sessions come back elsewhere, so nobody is told that they left."""
+        self._stopped = True
+        for task in self._leaving.values():
+            task.cancel()
+
+    def go(self, room: Room, link: Link) -> None:
+        """The socket has closed: ten seconds later the room is told, unless the session comes back."""
+        if room.links.get(link.key) is link:
+            del room.links[link.key]
+        if link.replaced or self._stopped:
+            return
+        key = (room.name, link.key)
+        self._leaving[key] = self._rooms.group.create_task(self._leave(room.name, link))
+
+    async def _leave(self, name: RoomId, link: Link) -> None:
+        try:
+            async with self._rooms.use(name) as room:
+                gone = msgspec.structs.replace(self._entry(link), gone=True)
+                room.view.entries[link.key] = gone
+                await self._hold(room, [gone])
+                await asyncio.sleep(LEAVE_GRACE_S)
+                await self._release(room, link.key)
+                room.apply(Left(self._rooms.replica, *link.key))
+        finally:
+            if self._leaving.get((name, link.key)) is asyncio.current_task():
+                del self._leaving[(name, link.key)]
+
+    async def run(self) -> None:
+        """Every five seconds: says again who is here, and looks who is elsewhere."""
+        while True:
+            await asyncio.sleep(LEASE_RENEW_S)
+            rooms = list(self._rooms.open.values())
+            for room in rooms:
+                await self._hold(room, [self._entry(link) for link in room.links.values()])
+            await self._look(*rooms)
+
+    async def _look(self, *rooms: Room) -> None:
+        if not rooms:
+            return
+        try:
+            found = await self._leases.holders([subjects.roster(room.name) for room in rooms])
+        except Away:
+            return
+        now = asyncio.get_running_loop().time()
+        for room, leases in zip(rooms, found, strict=True):
+            room.tell(room.view.snapshot(_live(leases), set(room.links), now))
+
+    async def _hold(self, room: Room, entries: list[Entry]) -> None:
+        if not entries:
+            return
+        facts = {field(each.key): encode_entry(each) for each in entries}
+        try:
+            await self._leases.hold(subjects.roster(room.name), facts, LEASE_S)
+        except Away:
+            return
+
+    async def _release(self, room: Room, key: Key) -> None:
+        try:
+            await self._leases.release(subjects.roster(room.name), [field(key)])
+        except Away:
+            return
+
+    def _entry(self, link: Link) -> Entry:
+        return entry(link.member, REFERENCE if link.reference else SOCKET, link.since, link.address)
+
+
+def _live(leases: Mapping[str, Lease]) -> dict[Key, Entry]:
+    found = (decode_entry(lease.payload) for lease in leases.values() if lease.live)
+    return {each.key: each for each in found if each is not None}

@@ -1,0 +1,202 @@
+"""One room in this process: its sockets, its channel, and what they are told of each other."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from services.kernel.bus.base import Away, Bus, Mail
+from services.kernel.bus import subjects
+from services.kernel.log.client import StorageClient
+from services.kernel.log.feed import Feed, Feeds, Listener
+from services.kernel.model.errors import CloseCode, ErrorCode, Fault
+from services.kernel.model.ids import RoomId, guest, reference_name
+from services.kernel.model.member import Member
+from services.kernel.wire import codec
+from services.kernel.wire.frames import PeerJoined
+from services.kernel.wire.limits import MAIL_COUNT, MAIL_S
+from services.kernel.wire.roster import (
+    POLL,
+    Came,
+    Event,
+    Key,
+    Left,
+    Signalled,
+    decode_event,
+    encode_event,
+)
+from services.signaling.fanout import Channel, Outlet
+from services.signaling.rooms import Change, View, reachable
+
+
+class Link:
+    """One joined socket."""
+
+    def __init__(self, member: Member, outlet: Outlet, *, reference: bool, since: int, address: bytes) -> None:
+        self.member, self.outlet, self.reference, self.address = member, outlet, reference, address
+        self.since = since
+        self.replaced = False
+
+    @property
+    def key(self) -> Key:
+        """The session."""
+        return (self.member.peer, self.member.session)
+
+
+class _ReferenceSignal(msgspec.Struct, omit_defaults=True):
+    type: str
+    peer_id: str
+    payload: msgspec.Raw
+    target_peer_id: str | None = None
+
+
+class _ReferenceJoined(msgspec.Struct):
+    type: str
+    peer_id: str
+    room: str
+
+
+_json = msgspec.json.Encoder().encode
+
+
+class Room:
+    """Sockets of one room here. `view` knows the sessions everywhere."""
+
+    def __init__(self, name: RoomId, feed: Feed, hub: "Rooms") -> None:
+        self.name = name
+        self.links: dict[Key, Link] = {}
+        self.view = View(name)
+        self.channel = Channel(feed, hub.storage, hub.group)
+        self._feed, self._hub = feed, hub
+        self._events = Listener(lambda _: None, lambda _: None, self._on_event)
+        feed.listeners.add(self._events)
+        self.users = 0
+
+    def close(self) -> None:
+        """Nobody is here any more."""
+        self.channel.close()
+        self._feed.listeners.discard(self._events)
+
+    def apply(self, event: Came | Left) -> None:
+        """An event of this process: seen here at once, told to the other replicas."""
+        self.tell(self.view.event(event))
+        self.publish(event)
+
+    def publish(self, event: Event) -> None:
+        """Tells the other replicas."""
+        data = encode_event(self._hub.events_key, self.name, event)
+        self._hub.bus.publish(subjects.room_signals(self.name), data)
+
+    def tell(self, changes: Iterable[Change]) -> None:
+        """Tells the sockets here what changed in the roster; a session is not told of itself."""
+        for change in changes:
+            for link in tuple(self.links.values()):
+                if link.key == (change.peer_id, change.session):
+                    continue
+                if not link.reference:
+                    link.outlet.send(change)
+                elif isinstance(change, PeerJoined):
+                    shown = reference_name(change.peer_id)
+                    link.outlet.send_json(_json(_ReferenceJoined("peer_joined", shown, self.name)))
+
+    def relay(self, link: Link, event: Signalled) -> None:
+        """Passes a signal on; raises Fault(NOT_FOUND) when nobody in the room is its target."""
+        event = self._aimed(event)
+        entries = tuple(self.view.entries.values())
+        if event.target_peer and not reachable(entries, event.target_peer, event.target_session):
+            raise Fault(ErrorCode.NOT_FOUND, "nobody in this room is the target of this signal")
+        self._deliver(event)
+        self.publish(event)
+        boxes = [
+            subjects.mailbox(self.name, each.peer, each.session)
+            for each in entries
+            if each.via == POLL and event.reaches(each.peer, each.session)
+        ]
+        if boxes:
+            self._hub.group.create_task(self._post(boxes, codec.encode(event.frame())))
+
+    def _aimed(self, event: Signalled) -> Signalled:
+        """Reference clients name guests by their bare label."""
+        target = event.target_peer
+        if target is None or any(key[0] == target for key in self.view.entries):
+            return event
+        return msgspec.structs.replace(event, target_peer=guest(target))
+
+    async def _post(self, boxes: list[str], letter: bytes) -> None:
+        try:
+            for box in boxes:
+                await self._hub.mail.post(box, [letter], MAIL_COUNT, MAIL_S)
+        except Away:
+            return
+
+    def _deliver(self, event: Signalled) -> None:
+        for link in tuple(self.links.values()):
+            if not event.reaches(*link.key):
+                continue
+            if link.reference:
+                target = reference_name(event.target_peer) if event.target_peer else None
+                payload = msgspec.Raw(event.payload)
+                shown = reference_name(event.peer)
+                link.outlet.send_json(_json(_ReferenceSignal(event.kind, shown, payload, target)))
+            else:
+                link.outlet.send(event.frame())
+
+    def _on_event(self, data: bytes) -> None:
+        event = decode_event(self._hub.events_key, self.name, data)
+        if event is None or event.replica == self._hub.replica:
+            return
+        if isinstance(event, Signalled):
+            self._deliver(event)
+            return
+        if isinstance(event, Came):
+            self._replaced_elsewhere(event)
+        self.tell(self.view.event(event))
+
+    def _replaced_elsewhere(self, event: Came) -> None:
+        link = self.links.get(event.entry.key)
+        if link is not None and event.entry.since >= link.since and event.entry.via != POLL:
+            self.replace(link)
+
+    def replace(self, link: Link) -> None:
+        """Another socket of the same session has come: this one ends and its client does not come back."""
+        link.replaced = True
+        if self.links.get(link.key) is link:
+            del self.links[link.key]
+        self.channel.stop(link.outlet)
+        self._hub.group.create_task(link.outlet.connection.close(CloseCode.REPLACED, "replaced"))
+
+
+class Rooms:
+    """The rooms that have a socket in this process."""
+
+    def __init__(
+        self,
+        feeds: Feeds,
+        storage: StorageClient,
+        bus: Bus,
+        mail: Mail,
+        events_key: bytes,
+        replica: bytes,
+        group: asyncio.TaskGroup,
+    ) -> None:
+        self.storage, self.bus, self.mail, self.group = storage, bus, mail, group
+        self.events_key, self.replica = events_key, replica
+        self.open: dict[RoomId, Room] = {}
+        self._feeds = feeds
+
+    @asynccontextmanager
+    async def use(self, name: RoomId) -> AsyncIterator[Room]:
+        """The room for as long as the block lasts; raises Fault(UNAVAILABLE) when its log cannot be read."""
+        async with self._feeds.use(name) as feed:
+            room = self.open.get(name)
+            if room is None:
+                room = self.open[name] = Room(name, feed, self)
+            room.users += 1
+            try:
+                yield room
+            finally:
+                room.users -= 1
+                if room.users == 0:
+                    del self.open[name]
+                    room.close()

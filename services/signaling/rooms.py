@@ -1,0 +1,73 @@
+"""Pure: who is seen in a room, and what changes of it the others are told."""
+
+from collections.abc import Mapping, Sequence
+
+from services.kernel.wire.frames import PeerJoined, PeerLeft, PeerNamed
+from services.kernel.wire.limits import LEAVE_GRACE_S
+from services.kernel.wire.roster import Came, Entry, Key, Left
+
+Change = PeerJoined | PeerLeft | PeerNamed
+
+
+class View:
+    """The sessions of one room as one replica sees them.
+
+    Events make it quick, snapshots of the shared roster make it right: a session that no snapshot
+    of the last ten seconds had is gone. Snapshots that could not be read change nothing.
+    """
+
+    def __init__(self, room: str) -> None:
+        self.entries: dict[Key, Entry] = {}
+        self._room = room
+        self._missing: dict[Key, float] = {}
+
+    def event(self, event: Came | Left) -> list[Change]:
+        """What an event of another replica, or an own one, changes."""
+        if isinstance(event, Came):
+            return self._came(event.entry)
+        return self._left((event.peer, event.session))
+
+    def snapshot(self, found: Mapping[Key, Entry], mine: set[Key], now: float) -> list[Change]:
+        """What a snapshot of live entries changes; `mine` are sessions with a socket here, never missed."""
+        changes: list[Change] = []
+        for each in found.values():
+            if not each.gone:
+                self._missing.pop(each.key, None)
+                changes += self._came(each)
+        for key in list(self.entries):
+            here = found.get(key)
+            if key in mine or (here is not None and not here.gone):
+                continue
+            if now - self._missing.setdefault(key, now) >= LEAVE_GRACE_S:
+                changes += self._left(key)
+        return changes
+
+    def _came(self, each: Entry) -> list[Change]:
+        old = self.entries.get(each.key)
+        if old is not None and old.since > each.since:
+            return []
+        self.entries[each.key] = each
+        if old is None:
+            return [PeerJoined(**self._told(each))]
+        if old.name != each.name:
+            return [PeerNamed(**self._told(each))]
+        return []
+
+    def _left(self, key: Key) -> list[Change]:
+        self._missing.pop(key, None)
+        each = self.entries.pop(key, None)
+        return [PeerLeft(**self._told(each))] if each is not None else []
+
+    def _told(self, each: Entry) -> dict[str, str | bool]:
+        return {
+            "peer_id": each.peer,
+            "room": self._room,
+            "session": each.session,
+            "name": each.name,
+            "verified": each.verified,
+        }
+
+
+def reachable(entries: Sequence[Entry], peer: str, session: str | None) -> bool:
+    """Whether a signal's target is in the room."""
+    return any(each.peer == peer and session in (None, each.session) for each in entries)
