@@ -135,6 +135,23 @@ export class Room {
     return true;
   }
 
+  /**
+   * Who is here, oneself first, then by name.
+   * @returns {import("./roster.js").Person[]}
+   */
+  present() {
+    const { roster } = this.people;
+    const others = [...roster.values()].filter(({ peerId }) => peerId !== this.peerId);
+    const alone = { peerId: this.peerId, verified: this.identity.pk !== null, sessions: [] };
+    const self = { ...(roster.get(this.peerId) ?? alone), name: this.name };
+    return [self, ...others.sort((one, other) => one.name.localeCompare(other.name))];
+  }
+
+  /** The place of the first unread message among the lines, -1 when all are read. */
+  firstUnread() {
+    return timelines.firstUnread(this.timeline);
+  }
+
   /** This device woke, or its network is another one. */
   wake() {
     this.refusal = null;

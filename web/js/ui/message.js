@@ -1,0 +1,81 @@
+// One message of the timeline. `[data-message]` with `data-id`, `data-state` (queued, node, failed, kept),
+// `data-mine`, `data-proof`; inside it `.text` and `.state`.
+
+import { hue } from "./avatar.js";
+import { el } from "./dom.js";
+import { icon } from "./icons.js";
+import { parts } from "./links.js";
+import { clockTime, wholeTime } from "./times.js";
+
+/** @typedef {Extract<import("./rows.js").Row, {kind: "message"}>} MessageRow */
+/** @typedef {{again: (line: import("../timeline.js").Line) => void, edit: (text: string) => void}} MessageActs */
+
+/** @type {Readonly<Record<string, string>>} */
+const STATES = {
+  queued: "queued on this device",
+  node: "at the node",
+  failed: "not sent",
+  kept: "kept here, not in the node’s history",
+};
+
+/** @param {MessageRow} row what decides how the row looks: equal prints, equal elements */
+export const printOf = ({ line, first, last, late, proof }) =>
+  [line.state, line.reason, line.hlc, line.text, line.name, line.mine, first, last, late, proof === "bad"].join("\n");
+
+/**
+ * @param {MessageRow} row
+ * @param {MessageActs} acts
+ */
+export function messageElement(row, acts) {
+  const { line, first, last, proof } = row;
+  const classes = ["row", line.mine ? "mine" : "theirs", first ? "first" : "", last ? "last" : ""];
+  return el("div", {
+    class: classes.filter(Boolean).join(" "),
+    "data-message": true,
+    "data-id": line.id,
+    "data-state": line.state,
+    "data-mine": line.mine,
+    "data-sender": line.sender,
+    "data-proof": proof === "bad" ? "bad" : null,
+  }, el("div", { class: "bubble" }, speaker(row), body(line), meta(row), remedy(line, acts)));
+}
+
+/** @param {MessageRow} row */
+function speaker({ line, first }) {
+  if (line.mine) return el("span", { class: "unseen" }, "You: ");
+  const mark = line.verified || !first ? null : el("span", { class: "mark" }, "guest");
+  const name = el("span", { class: "name", "data-hue": hue(line.sender) }, line.name);
+  return el("div", { class: first ? "speaker" : "unseen" }, name, mark);
+}
+
+/** @param {import("../timeline.js").Line} line */
+function body(line) {
+  if (line.text === null) return el("p", { class: "text odd" }, "A message of a kind this page does not show yet.");
+  return el("p", { class: "text", dir: "auto" }, ...parts(line.text).map(({ text, href }) =>
+    href ? el("a", { href, target: "_blank", rel: "noopener noreferrer" }, text) : text));
+}
+
+/** @param {MessageRow} row */
+function meta({ line, ms, late, proof }) {
+  const time = el("time", { datetime: new Date(ms).toISOString(), title: wholeTime(ms) }, clockTime(ms));
+  const words = [];
+  if (late) words.push("arrived late");
+  const state = line.mine || line.state === "kept" ? el("span", { class: "state" }, STATES[line.state] ?? "") : null;
+  const bad = proof === "bad" ? el("span", { class: "forged" }, icon("warn"), "signature does not match the sender") : null;
+  return el("div", { class: "meta" }, bad, time, ...words.map((word) => el("span", {}, word)), state);
+}
+
+/**
+ * @param {import("../timeline.js").Line} line
+ * @param {MessageActs} acts
+ */
+function remedy(line, acts) {
+  const reason = line.state === "failed" ? el("span", { class: "reason" }, icon("warn"), line.reason ?? "") : null;
+  if (!line.mine || (line.state !== "failed" && line.state !== "kept")) return reason;
+  const again = el("button", { type: "button", class: "link", onclick: () => acts.again(line) },
+    line.state === "kept" ? "Send again" : "Try again");
+  const edit = line.state === "failed" && line.text
+    ? el("button", { type: "button", class: "link", onclick: () => acts.edit(line.text ?? "") }, "Edit a copy")
+    : null;
+  return el("div", { class: "remedy" }, reason, again, edit);
+}
