@@ -1,0 +1,113 @@
+"""Composition of the gateway: routes under the edge, clients of storage and Redis, the /signal splice, health."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from services.gateway.edge import Edge, on_fault, on_http_exception, refusal
+from services.gateway.node import Node
+from services.gateway.routes.config import config
+from services.gateway.routes.history import history
+from services.gateway.routes.join import challenge, join
+from services.gateway.routes.pages import WEB, Assets, page
+from services.gateway.routes.poll import poll
+from services.gateway.routes.send import send
+from services.gateway.routes.transport import status
+from services.gateway.settings import Settings
+from services.gateway.splice import Splice
+from services.kernel.bus.redis_bus import open_bus
+from services.kernel.bus.redis_leases import open_leases
+from services.kernel.log.client import open_storage
+from services.kernel.log.feed import open_feeds
+from services.kernel.model.errors import ErrorCode, Fault
+from services.kernel.model.join import JoinKeys
+from services.kernel.run import health as healths
+from services.kernel.run.clock import SystemClock
+from services.kernel.run.http_protocol import LimitedHttp
+from services.kernel.run.joining import Joining
+from services.kernel.run.listen import listen
+from services.kernel.run.origin import Door
+from services.kernel.run.serve import Parts, http
+from services.kernel.run.settings import StartError, read_secret
+from services.kernel.wire.roster import events_key
+from services.kernel.wire.rows import hint_key
+
+
+def application(node: Node, health: healths.Health) -> Starlette:
+    """The routes, without the edge around them."""
+    app = Starlette(
+        routes=[
+            Route("/", page),
+            Route("/config", config),
+            Route("/history", history, methods=["GET"]),
+            Route("/send", send, methods=["POST"]),
+            Route("/join/challenge", challenge, methods=["POST"]),
+            Route("/join", join, methods=["POST"]),
+            Route("/poll", poll, methods=["POST"]),
+            Route("/transport/status", status),
+            *healths.routes(health),
+            Mount("/static", Assets(directory=WEB)),
+        ],
+        exception_handlers={Fault: on_fault, HTTPException: on_http_exception, Exception: _on_bug},
+    )
+    app.state.node = node
+    app.state.clock = node.clock
+    return app
+
+
+async def _on_bug(request: Request, problem: Exception) -> Response:
+    """Anything else is a bug: uvicorn logs its traceback, the client gets `internal`."""
+    return refusal(Fault(ErrorCode.INTERNAL, "a mistake of this node; it is logged", retry=5))
+
+
+@asynccontextmanager
+async def _running(
+    settings: Settings, group: asyncio.TaskGroup, health: healths.Health
+) -> AsyncIterator[None]:
+    mine, shared, public = settings.gateway, settings.shared, settings.public
+    secret = read_secret(shared.secret_file)
+    inside = listen(mine.internal_host, mine.internal_port)
+    outside = listen(mine.host, mine.port, reuse_port=True)
+    try:
+        door = Door.of(public)
+    except ValueError as problem:
+        raise StartError(f"wrong settings: NODE_TRUSTED_PROXIES: {problem}") from None
+    async with contextlib.AsyncExitStack() as stack:
+        bus = await stack.enter_async_context(open_bus(shared.redis_url, group))
+        leases = await stack.enter_async_context(open_leases(shared.redis_url))
+        storage = await stack.enter_async_context(open_storage(public.storage_address, secret, group))
+        feeds = await stack.enter_async_context(open_feeds(bus, storage, hint_key(secret), group))
+        clock = SystemClock()
+        node = Node(
+            public=public,
+            limits=settings.limits,
+            clock=clock,
+            storage=storage,
+            feeds=feeds,
+            bus=bus,
+            leases=leases,
+            mail=leases,
+            joining=Joining(JoinKeys.of(secret), leases, clock),
+            events_key=events_key(secret),
+            draining=health.draining,
+        )
+        health.needs["storage"] = lambda: storage.connected
+        health.notes["redis"] = lambda: bus.connected
+        await stack.enter_async_context(http(healths.app(health), inside, group))
+        edge = Edge(application(node, health), door, public.ws_port)
+        splice = partial(Splice, signaling=mine.signaling)
+        await stack.enter_async_context(http(edge, outside, group, http=LimitedHttp, ws=splice))
+        yield
+
+
+def parts(settings: Settings) -> Parts:
+    """The gateway with these settings."""
+    return lambda group, health: _running(settings, group, health)

@@ -1,0 +1,95 @@
+"""What the routes stand on: this replica's clients of storage and Redis, and what several routes ask of them."""
+
+import asyncio
+import secrets
+
+import msgspec
+
+from services.kernel.bus import subjects
+from services.kernel.bus.base import Away, Bus, Leases, Mail
+from services.kernel.log.client import StorageClient
+from services.kernel.log.feed import Feeds
+from services.kernel.model.clock import Clock
+from services.kernel.model.errors import ErrorCode, Fault
+from services.kernel.model.ids import RoomId
+from services.kernel.model.member import Member
+from services.kernel.run.joining import Joining
+from services.kernel.run.settings import Limits, Public
+from services.kernel.wire.limits import LEASE_S
+from services.kernel.wire.roster import (
+    POLL,
+    Came,
+    Entry,
+    Event,
+    Key,
+    check_counts,
+    check_label,
+    decode_entry,
+    encode_entry,
+    encode_event,
+    entry,
+    field,
+)
+
+
+class Node(msgspec.Struct, frozen=True):
+    """Handed to every route as `request.app.state.node`."""
+
+    public: Public
+    limits: Limits
+    clock: Clock
+    storage: StorageClient
+    feeds: Feeds
+    bus: Bus
+    leases: Leases
+    mail: Mail
+    joining: Joining
+    events_key: bytes
+    draining: asyncio.Event
+    replica: bytes = msgspec.field(default_factory=lambda: secrets.token_bytes(8))
+
+    def member(self, authorization: str | None) -> tuple[Member, int]:
+        """Who the bearer token stands for, and its end; raises Fault(UNAUTHORIZED)."""
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Fault(ErrorCode.UNAUTHORIZED, "join first: a Bearer token is needed")
+        return self.joining.by_token(token.strip())
+
+    async def entries(self, room: RoomId) -> dict[Key, Entry] | None:
+        """The live sessions of a room; None while Redis is away."""
+        try:
+            (found,) = await self.leases.holders([subjects.roster(room)])
+        except Away:
+            return None
+        decoded = (decode_entry(lease.payload) for lease in found.values() if lease.live)
+        return {each.key: each for each in decoded if each is not None}
+
+    async def present(self, member: Member, entries: dict[Key, Entry] | None) -> None:
+        """Holds the presence of a session that polls, unless a socket of it does; raises Fault when full."""
+        if entries is None:
+            return
+        mine = entry(member, POLL, self.clock.wall_ms())
+        known = entries.get(mine.key)
+        if known is not None and known.via != POLL and not known.gone:
+            return
+        check_counts(mine, entries, self.limits.sockets, self.limits.peers)
+        fresh = known is None or known.gone or known.name != mine.name
+        if known is not None and not known.gone:
+            mine = msgspec.structs.replace(mine, since=known.since)
+        try:
+            await self.leases.hold(subjects.roster(member.room), {field(mine.key): encode_entry(mine)}, LEASE_S)
+        except Away:
+            return
+        entries[mine.key] = mine
+        if fresh:
+            self.tell(member.room, Came(self.replica, mine))
+
+    def tell(self, room: RoomId, event: Event) -> None:
+        """Publishes an event to every replica that serves the room."""
+        self.bus.publish(subjects.room_signals(room), encode_event(self.events_key, room, event))
+
+    async def check_guest(self, room: RoomId, label: str) -> None:
+        """Raises Fault(FORBIDDEN) when a verified peer in the room has this name (while Redis is there to ask)."""
+        entries = await self.entries(room)
+        check_label(label, (entries or {}).values())
+

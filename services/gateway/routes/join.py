@@ -1,0 +1,89 @@
+"""`/join/challenge` and `/join`: the way in for clients without a socket."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.gateway.edge import Json, body_of
+from services.gateway.node import Node
+from services.kernel.model.errors import ErrorCode, Fault
+from services.kernel.model.ids import parse_room
+from services.kernel.model.join import JoinRequest
+from services.kernel.wire.frames import RosterPeer
+from services.kernel.wire.roster import check_label, peers
+
+
+class ChallengeBody(msgspec.Struct):
+    """Which room the nonce is for."""
+
+    room: str
+
+
+class Challenged(msgspec.Struct):
+    """A nonce to sign within 30 s."""
+
+    nonce: str
+
+
+class JoinBody(msgspec.Struct):
+    """Signed: pk, nonce, origin, sig. Guest: none of these, `name` is the label."""
+
+    room: str
+    session: str
+    name: str
+    pk: str | None = None
+    nonce: str | None = None
+    origin: str | None = None
+    sig: str | None = None
+
+
+class Joined(msgspec.Struct):
+    """The join is done; the token goes into `Authorization: Bearer` for ten minutes."""
+
+    peer_id: str
+    token: str
+    log_id: str
+    head: int
+    floor: int
+    now: int
+    roster: list[RosterPeer]
+    turn: dict[str, str] | None = None
+
+
+async def challenge(request: Request) -> Response:
+    """`POST /join/challenge`."""
+    node: Node = request.app.state.node
+    try:
+        body = msgspec.json.decode(await body_of(request), type=ChallengeBody)
+    except msgspec.DecodeError as problem:
+        raise Fault(ErrorCode.BAD_REQUEST, str(problem)) from None
+    parse_room(body.room)
+    return Json(Challenged(node.joining.nonce()))
+
+
+async def join(request: Request) -> Response:
+    """`POST /join`."""
+    node: Node = request.app.state.node
+    try:
+        body = msgspec.json.decode(await body_of(request), type=JoinBody)
+    except msgspec.DecodeError as problem:
+        raise Fault(ErrorCode.BAD_REQUEST, str(problem)) from None
+    room = parse_room(body.room)
+    asked = JoinRequest(body.session, body.name, body.pk, body.nonce, body.origin, body.sig)
+    headers = request.headers
+    member = await node.joining.admit(room, asked, headers.get("origin"), headers.get("host", ""))
+    entries = await node.entries(room)
+    if not member.verified:
+        check_label(member.name, (entries or {}).values())
+    await node.present(member, entries)
+    page = await node.storage.before(room, None, 0)
+    answer = Joined(
+        peer_id=member.peer,
+        token=node.joining.token(member),
+        log_id=page.log_id,
+        head=page.head,
+        floor=page.floor,
+        now=node.clock.wall_ms(),
+        roster=peers((entries or {}).values()),
+    )
+    return Json(answer)
