@@ -12,17 +12,15 @@ SECRET_FILE = "node.secret"
 KEY_FILE = "node.key"
 
 
-def make(folder: Path) -> tuple[Path, Path]:
-    """Paths of the node secret (64 hex digits) and node key (Ed25519, PKCS#8 PEM); missing ones are made.
+def make(secret: Path, key: Path) -> None:
+    """Makes the node secret (64 hex digits) and the node key (Ed25519, PKCS#8 PEM) where they are missing.
 
-    Raises OSError when the folder cannot be written.
+    Raises OSError when a file cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    secret, key = folder / SECRET_FILE, folder / KEY_FILE
-    _once(secret, secrets.token_hex(32).encode())
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    _once(key, pem)
-    return secret, key
+    for path, content in ((secret, secrets.token_hex(32).encode()), (key, pem)):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _once(path, content)
 
 
 def _once(path: Path, content: bytes) -> None:
@@ -50,5 +48,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Makes what is missing."""
-    make(options.folder)
+    make(options.folder / SECRET_FILE, options.folder / KEY_FILE)
     return 0

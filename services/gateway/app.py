@@ -75,7 +75,7 @@ async def _running(
     mine, shared, public = settings.gateway, settings.shared, settings.public
     secret = read_secret(shared.secret_file)
     inside = listen(mine.internal_host, mine.internal_port)
-    outside = listen(mine.host, mine.port, reuse_port=True)
+    outside = listen(mine.host, mine.port)
     try:
         door = Door.of(public)
     except ValueError as problem:

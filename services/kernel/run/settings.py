@@ -64,7 +64,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 def load(kind: type[S], prefix: str, environ: Mapping[str, str] | None = None) -> S:
     """The struct from these variables (the process's own by default); raises StartError naming all bad ones."""
-    source = os.environ if environ is None else environ  # noqa: TID251
+    source = os.environ if environ is None else environ  # noqa: TID251 - the one place that reads it
     values: dict[str, object] = {}
     problems: list[str] = []
     hints = typing.get_type_hints(kind, include_extras=True)
@@ -104,6 +104,11 @@ def variable(hint: object, field: str, prefix: str) -> str:
         if isinstance(meta, Meta) and meta.extra and "env" in meta.extra:
             return str(meta.extra["env"])
     return prefix + field.upper()
+
+
+def inherited() -> dict[str, str]:
+    """A copy of the process's environment, for its children."""
+    return dict(os.environ)  # noqa: TID251 - the one place that reads it
 
 
 def _convert(text: str, kind: object) -> object:

@@ -1,0 +1,34 @@
+"""`egoat`: one subcommand per file."""
+
+import argparse
+import sys
+
+from egoat import secrets, up
+from services.kernel.run.serve import refuse
+from services.kernel.run.settings import StartError
+
+COMMANDS = {
+    "up": (up, "run a whole node on this machine, without Docker"),
+    "secrets": (secrets, "make a node's secret and key where they are missing"),
+}
+
+
+def main() -> int:
+    """Runs the named command; returns its exit code (2: wrong use, or it could not start)."""
+    parser = argparse.ArgumentParser(prog="egoat", description="E-Goat: chat that gets through.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, (module, text) in COMMANDS.items():
+        sub = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    options = parser.parse_args()
+    try:
+        code: int = options.run(options)
+    except (StartError, OSError) as problem:
+        refuse("egoat", problem)
+        return 2
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
