@@ -1,0 +1,136 @@
+"""A node of real service processes for tests: storage, gateway, transport and signaling replicas, each on its own port."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from egoat import secrets
+
+ROOT = Path(__file__).resolve().parents[2]
+_READY_S = 20.0
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that nobody has now."""
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [sock.getsockname()[1] for sock in socks]
+
+
+class Process:
+    """One service process, its environment and its log file."""
+
+    def __init__(self, name: str, env: dict[str, str], health: int, log: Path) -> None:
+        self.name, self._env, self._health, self._log = name, env, health, log
+        self.popen: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts it; returns when it is ready."""
+        with self._log.open("ab") as log:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", f"services.{self.name}"], cwd=ROOT, env=self._env, stdout=log, stderr=log
+            )
+        self.await_ready()
+
+    def await_ready(self) -> None:
+        """Returns when /readyz says 200; raises with the log's end when it does not in time."""
+        end = time.monotonic() + _READY_S
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError):
+                with urllib.request.urlopen(f"http://127.0.0.1:{self._health}/readyz", timeout=1) as answer:
+                    if answer.status == 200:
+                        return
+            time.sleep(0.03)
+        raise AssertionError(f"{self.name} is not ready:\n{self._log.read_text()[-2000:]}")
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ends it with this signal; returns its exit code."""
+        assert self.popen is not None
+        if self.popen.poll() is None:
+            self.popen.send_signal(number)
+        return self.popen.wait(15)
+
+    def log(self) -> str:
+        """What it has said so far."""
+        return self._log.read_text()
+
+
+class RunningNode:
+    """The processes of one node. `ws` are the ports of the signaling replicas, `http` that of the gateway."""
+
+    def __init__(self, folder: Path, redis_url: str, *, replicas: int = 2, extra: dict[str, str] | None = None) -> None:
+        self.folder, self.db = folder, folder / "chat.db"
+        secret, key = folder / "node.secret", folder / "node.key"
+        secrets.make(secret, key)
+        self.secret = bytes.fromhex(secret.read_text())
+        door, self.http, *ports = free_ports(2 + 3 + 2 * replicas)
+        health, self.ws = ports[: 3 + replicas], ports[3 + replicas :]
+        self.storage_address = f"127.0.0.1:{door}"
+        env = dict(os.environ) | {
+            "PYTHONPATH": str(ROOT),
+            "NODE_SECRET_FILE": str(secret),
+            "NODE_KEY_FILE": str(key),
+            "NODE_HTTP_PORT": str(self.http),
+            "NODE_WS_PORT": str(self.ws[0]),
+            "REDIS_URL": redis_url,
+            "STORAGE_ADDRESS": self.storage_address,
+            "STORAGE_URL": f"sqlite://{self.db}",
+            "STORAGE_PORT": str(door),
+            "GATEWAY_PORT": str(self.http),
+            "GATEWAY_HOST": "127.0.0.1",
+            "SIGNALING_HOST": "127.0.0.1",
+            "GATEWAY_SIGNALING": f"127.0.0.1:{self.ws[0]}",
+        } | (extra or {})
+        self.storage = self._process("storage", env, health[0])
+        self.gateway = self._process("gateway", env, health[1])
+        self.transport = self._process("transport", env, health[2])
+        self.signaling = [
+            self._process("signaling", env | {"SIGNALING_PORT": str(port)}, inner)
+            for port, inner in zip(self.ws, health[3:], strict=True)
+        ]
+        self.processes = [self.storage, *self.signaling, self.gateway, self.transport]
+
+    def _process(self, name: str, env: dict[str, str], health: int) -> Process:
+        env = env | {f"{name.upper()}_INTERNAL_PORT": str(health)}
+        return Process(name, env, health, self.folder / f"{name}-{health}.log")
+
+    @property
+    def base(self) -> str:
+        """URL of the gateway."""
+        return f"http://127.0.0.1:{self.http}"
+
+    def socket_url(self, replica: int = 0) -> str:
+        """URL of `/signal` on one replica."""
+        return f"ws://127.0.0.1:{self.ws[replica]}/signal"
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["RunningNode"]:
+        """The node for the length of the block."""
+        try:
+            for process in self.processes:
+                process.start()
+            yield self
+        finally:
+            for process in reversed(self.processes):
+                if process.popen is not None:
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.stop()
+                    if process.popen.poll() is None:
+                        process.popen.kill()
+
+
+async def eventually(check: object, within: float = 5.0) -> None:
+    """Returns when the callable is true; fails after so many seconds."""
+    assert callable(check)
+    end = asyncio.get_running_loop().time() + within
+    while not check():
+        assert asyncio.get_running_loop().time() < end, "did not come true in time"
+        await asyncio.sleep(0.02)
