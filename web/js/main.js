@@ -240,8 +240,12 @@ async function learnNode(room, isOver) {
   try {
     const config = await request(world, "/config");
     const { ws_port: wsPort, public_base: publicBase, now, limits } = config;
-    const textBytes = Number(limits?.text) || 16_384;
-    const facts = { wsPort: Number(wsPort) || null, publicBase: typeof publicBase === "string" ? publicBase : "", textBytes };
+    const facts = {
+      wsPort: Number(wsPort) || null,
+      publicBase: typeof publicBase === "string" ? publicBase : "",
+      textBytes: Number(limits?.text) || 16_384,
+      frameBytes: Number(limits?.frame) || 65_536,
+    };
     if (!isOver()) room.learnNode(facts, { now: Number(now) || asked, asked });
   } catch {
     if (!isOver()) window.setTimeout(() => void learnNode(room, isOver), CONFIG_AGAIN_MS);

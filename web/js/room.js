@@ -15,7 +15,13 @@ import { guestId, isGuest } from "./wire/ids.js";
 
 /** @typedef {import("./wire/codec.js").Frame} Frame */
 /** @typedef {import("./timeline.js").Line} Line */
-/** @typedef {{wsPort: number | null, publicBase: string, textBytes: number}} NodeFacts what `/config` told */
+/**
+ * What `/config` told.
+ * @typedef {{wsPort: number | null, publicBase: string, textBytes: number, frameBytes: number}} NodeFacts
+ */
+
+/** What an envelope, its signature and a request around them take beside the text, in bytes. */
+const FRAME_REST = 1024;
 
 /**
  * @typedef {object} RoomParts
@@ -45,7 +51,7 @@ export class Room {
     this.own = new Set(parts.own);
     this.clock = unset;
     /** @type {NodeFacts} */
-    this.facts = { wsPort: null, publicBase: "", textBytes: 16_384 };
+    this.facts = { wsPort: null, publicBase: "", textBytes: 16_384, frameBytes: 65_536 };
     /** @type {string | null} */
     this.token = null;
     /** @type {import("./rungs/index.js").Ending | null} */
@@ -94,7 +100,8 @@ export class Room {
 
   /** Shows the text at once and sends it as soon as a path is up. @param {string} text */
   say(text) {
-    const message = this.sender.compose({ sender: this.peerId, name: this.name, text });
+    const whole = text.replace(/\p{Surrogate}/gu, "\uFFFD");
+    const message = this.sender.compose({ sender: this.peerId, name: this.name, text: whole });
     this.own.add(message.id);
     if (isGuest(this.peerId)) this.parts.keepOwn(this.own);
     timelines.queue(this.timeline, message);
@@ -105,8 +112,10 @@ export class Room {
   /** Why this text cannot be sent, or null. @param {string} text */
   textProblem(text) {
     const bytes = utf8Length(text);
-    const most = this.facts.textBytes;
-    return bytes > most ? `Too long: ${bytes.toLocaleString()} of at most ${most.toLocaleString()} bytes.` : null;
+    const { textBytes, frameBytes } = this.facts;
+    if (bytes > textBytes) return `Too long: ${bytes.toLocaleString()} of at most ${textBytes.toLocaleString()} bytes.`;
+    const framed = utf8Length(JSON.stringify(JSON.stringify(text))) + FRAME_REST;
+    return framed > frameBytes ? "Too long: so many quotes and control characters grow too large on the way." : null;
   }
 
   /** Sends a failed or kept message of this page once more: what the node once held, exactly as it was. @param {Line} line */

@@ -10,11 +10,14 @@ const POLL_MS = 9_000;
 /** A node that is briefly away may be asked again this often before the link counts as lost. */
 const PATIENCE = 3;
 
+/** A request holds at most 256 JSON keys and 64 KiB: fifty messages of four keys each leave room for the rest. */
+const WINDOW = { count: 50, bytes: 60 * 1024, alone: true };
+
 /** @type {import("./index.js").RungKind} */
 export const httpPolling = {
   name: "http-polling",
   echo: { active: 1_500, standby: 20_000 },
-  window: { count: 100, bytes: 60 * 1024, alone: true },
+  window: WINDOW,
   dial: (context, events) => new PollingLink(context, events),
 };
 
