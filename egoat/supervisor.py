@@ -49,18 +49,18 @@ class Child:
         self.spec = spec
         self.process: asyncio.subprocess.Process | None = None
         self.ended = asyncio.Event()
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     async def run(self, node_ready: asyncio.Event) -> None:
         """Until stopped; raises FailedToStart for exit code 2 during the first start."""
         loop = asyncio.get_running_loop()
         pause = 0.0
         try:
-            while not self._stopping:
+            while not self._stopping.is_set():
                 started = loop.time()
                 self.process = await _spawn(self.spec)
                 code = await self.process.wait()
-                if self._stopping:
+                if self._stopping.is_set():
                     return
                 if code == 2 and not node_ready.is_set():
                     raise FailedToStart(self.spec.name)
@@ -74,13 +74,13 @@ class Child:
 
     async def _rest(self, seconds: float) -> None:
         """Waits, but not on when the node stops."""
-        end = asyncio.get_running_loop().time() + seconds
-        while not self._stopping and (left := end - asyncio.get_running_loop().time()) > 0:
-            await asyncio.sleep(min(left, _LOOK_EVERY))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Asks the process to end and lets no successor start."""
-        self._stopping = True
+        self._stopping.set()
         if self.process is not None and self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(number)
@@ -119,7 +119,7 @@ class Supervisor:
     async def _all_ready(self, within: float) -> None:
         async with asyncio.timeout(within):
             for child in self.children:
-                while not await child.spec.ready():
+                while not await child.spec.ready():  # noqa: ASYNC110 - another process has no Event to wait for
                     await asyncio.sleep(_LOOK_EVERY)
 
     async def _stop_all(self) -> None:

@@ -171,7 +171,11 @@ def _service(name: str, port: int, shared: dict[str, str]) -> Spec:
     return Spec(name, argv, env, ready, last=1 if name == "storage" else 0)
 
 
-async def _asked(dial: Coroutine[None, None, tuple[asyncio.StreamReader, asyncio.StreamWriter]], question: bytes, expected: bytes) -> bool:
+async def _asked(
+    dial: Coroutine[None, None, tuple[asyncio.StreamReader, asyncio.StreamWriter]],
+    question: bytes,
+    expected: bytes,
+) -> bool:
     """Whether a server answers the question as expected."""
     try:
         async with asyncio.timeout(_ASK_S):

@@ -5,7 +5,6 @@ import re
 import secrets
 import time
 
-
 import msgspec
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -102,7 +101,11 @@ class Edge:
             if scope["path"] not in _QUIET:
                 took = round((time.perf_counter() - started) * 1000, 1)
                 log.info(
-                    "request.finished", method=scope["method"], path=scope["path"][:80], status=status, ms=took
+                    "request.finished",
+                    method=scope["method"],
+                    path=scope["path"][:80],
+                    status=status,
+                    ms=took,
                 )
 
     def _judge(self, scope: Scope, headers: Headers) -> Response | None:
@@ -201,5 +204,3 @@ async def body_of(request: Request) -> str:
     text = strict.text_of(raw)
     strict.check(text)
     return text
-
-

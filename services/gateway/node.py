@@ -77,7 +77,9 @@ class Node(msgspec.Struct, frozen=True):
         if known is not None and not known.gone:
             mine = msgspec.structs.replace(mine, since=known.since)
         try:
-            await self.leases.hold(subjects.roster(member.room), {field(mine.key): encode_entry(mine)}, LEASE_S)
+            await self.leases.hold(
+                subjects.roster(member.room), {field(mine.key): encode_entry(mine)}, LEASE_S
+            )
         except Away:
             return
         entries[mine.key] = mine
@@ -92,4 +94,3 @@ class Node(msgspec.Struct, frozen=True):
         """Raises Fault(FORBIDDEN) when a verified peer in the room has this name (while Redis is there to ask)."""
         entries = await self.entries(room)
         check_label(label, (entries or {}).values())
-

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from services.kernel.bus.base import Away, Bus, Mail
 from services.kernel.bus import subjects
+from services.kernel.bus.base import Away, Bus, Mail
 from services.kernel.log.client import StorageClient
 from services.kernel.log.feed import Feed, Feeds, Listener
 from services.kernel.model.errors import CloseCode, ErrorCode, Fault
@@ -33,7 +33,9 @@ from services.signaling.rooms import Change, View, reachable
 class Link:
     """One joined socket."""
 
-    def __init__(self, member: Member, outlet: Outlet, *, reference: bool, since: int, address: bytes) -> None:
+    def __init__(
+        self, member: Member, outlet: Outlet, *, reference: bool, since: int, address: bytes
+    ) -> None:
         self.member, self.outlet, self.reference, self.address = member, outlet, reference, address
         self.since = since
         self.replaced = False

@@ -1,12 +1,14 @@
 """Pure: who is seen in a room, and what changes of it the others are told."""
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from services.kernel.wire.frames import PeerJoined, PeerLeft, PeerNamed
 from services.kernel.wire.limits import LEAVE_GRACE_S
 from services.kernel.wire.roster import Came, Entry, Key, Left
 
 Change = PeerJoined | PeerLeft | PeerNamed
+C = TypeVar("C", PeerJoined, PeerLeft, PeerNamed)
 
 
 class View:
@@ -48,24 +50,18 @@ class View:
             return []
         self.entries[each.key] = each
         if old is None:
-            return [PeerJoined(**self._told(each))]
+            return [self._told(PeerJoined, each)]
         if old.name != each.name:
-            return [PeerNamed(**self._told(each))]
+            return [self._told(PeerNamed, each)]
         return []
 
     def _left(self, key: Key) -> list[Change]:
         self._missing.pop(key, None)
         each = self.entries.pop(key, None)
-        return [PeerLeft(**self._told(each))] if each is not None else []
+        return [self._told(PeerLeft, each)] if each is not None else []
 
-    def _told(self, each: Entry) -> dict[str, str | bool]:
-        return {
-            "peer_id": each.peer,
-            "room": self._room,
-            "session": each.session,
-            "name": each.name,
-            "verified": each.verified,
-        }
+    def _told(self, kind: type[C], each: Entry) -> C:
+        return kind(each.peer, self._room, each.session, each.name, each.verified)
 
 
 def reachable(entries: Sequence[Entry], peer: str, session: str | None) -> bool:

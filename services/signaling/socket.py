@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,6 +14,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from services.kernel.log.client import StorageClient, conflict
+from services.kernel.model import mac
 from services.kernel.model.clock import Clock
 from services.kernel.model.errors import CloseCode, ErrorCode, Fault
 from services.kernel.model.ids import Cursor, SessionId, guest, parse_label, parse_room
@@ -21,7 +23,6 @@ from services.kernel.model.member import Member
 from services.kernel.run.joining import Joining
 from services.kernel.run.log import short
 from services.kernel.run.origin import Door
-from services.kernel.model import mac
 from services.kernel.wire import codec, strict
 from services.kernel.wire.frames import Ack, Answer, Challenge, Hello, Ice, Offer, Pong, Up, Welcome
 from services.kernel.wire.limits import HELLO_S
@@ -64,7 +65,7 @@ class Sockets:
         self._joining, self._door, self._clock = joining, door, clock
         self._address_key = address_key
 
-    def choose(self, connection: ServerConnection, offered: list[Subprotocol]) -> Subprotocol | None:
+    def choose(self, connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
         """`egoat.1` when offered; a client without it is a reference client."""
         return SUBPROTOCOL if SUBPROTOCOL in offered else None
 
@@ -108,9 +109,7 @@ class Sockets:
             hello, member = await self._greet(connection, outlet, request)
             after = Cursor.parse(hello.after) if hello.after else None
             async with self._rooms.use(member.room) as room:
-                link = Link(
-                    member, outlet, reference=False, since=self._clock.wall_ms(), address=address
-                )
+                link = Link(member, outlet, reference=False, since=self._clock.wall_ms(), address=address)
                 await self._presence.come(room, link)
                 try:
                     self._welcome(room, link, after)
@@ -214,9 +213,7 @@ class Sockets:
         if isinstance(problem, Fault):
             link.outlet.send(codec.fault_frame(problem, message.id))
 
-    async def _serve_reference(
-        self, connection: ServerConnection, request: Request, address: bytes
-    ) -> None:
+    async def _serve_reference(self, connection: ServerConnection, request: Request, address: bytes) -> None:
         member = _reference_member(request.path)
         outlet = Outlet(connection)
         async with self._rooms.use(member.room) as room:
@@ -300,4 +297,3 @@ def refusal(connection: ServerConnection, fault: Fault) -> Response:
     del response.headers["Content-Type"]
     response.headers["Content-Type"] = "application/json"
     return response
-

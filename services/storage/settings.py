@@ -16,7 +16,9 @@ class Storage(msgspec.Struct, frozen=True):
     internal_port: Annotated[Port, Meta(description="Port of /healthz and /readyz.")]
     host: Annotated[str, Meta(description="Address of the stream door.")] = "127.0.0.1"
     internal_host: Annotated[str, Meta(description="Address of /healthz and /readyz.")] = "127.0.0.1"
-    commit_gap: Annotated[float, Meta(description="Pacing of commits under load, seconds.", ge=0, le=1)] = 0.002
+    commit_gap: Annotated[float, Meta(description="Pacing of commits under load, seconds.", ge=0, le=1)] = (
+        0.002
+    )
 
 
 class Settings(msgspec.Struct, frozen=True):

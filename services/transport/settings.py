@@ -11,7 +11,9 @@ from services.kernel.run.settings import Port, Shared, load_sections
 class Transport(msgspec.Struct, frozen=True):
     """Variables `TRANSPORT_*`."""
 
-    internal_port: Annotated[Port, Meta(description="Port of /healthz, /readyz and the full /transport/status.")]
+    internal_port: Annotated[
+        Port, Meta(description="Port of /healthz, /readyz and the full /transport/status.")
+    ]
     key_file: Annotated[
         str, Meta(description="The node's Ed25519 key, PKCS#8 PEM.", extra={"env": "NODE_KEY_FILE"})
     ]

@@ -1,4 +1,4 @@
-"""A node of real service processes for tests: storage, gateway, transport and signaling replicas, each on its own port."""
+"""A node of real service processes for tests, each signaling replica on a port of its own."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,11 @@ class Process:
         """Starts it; returns when it is ready."""
         with self._log.open("ab") as log:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", f"services.{self.name}"], cwd=ROOT, env=self._env, stdout=log, stderr=log
+                [sys.executable, "-m", f"services.{self.name}"],
+                cwd=ROOT,
+                env=self._env,
+                stdout=log,
+                stderr=log,
             )
         self.await_ready()
 
@@ -44,10 +48,10 @@ class Process:
         """Returns when /readyz says 200; raises with the log's end when it does not in time."""
         end = time.monotonic() + _READY_S
         while time.monotonic() < end:
-            with contextlib.suppress(OSError):
-                with urllib.request.urlopen(f"http://127.0.0.1:{self._health}/readyz", timeout=1) as answer:
-                    if answer.status == 200:
-                        return
+            url = f"http://127.0.0.1:{self._health}/readyz"
+            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1) as answer:
+                if answer.status == 200:
+                    return
             time.sleep(0.03)
         raise AssertionError(f"{self.name} is not ready:\n{self._log.read_text()[-2000:]}")
 
@@ -66,7 +70,9 @@ class Process:
 class RunningNode:
     """The processes of one node. `ws` are the ports of the signaling replicas, `http` that of the gateway."""
 
-    def __init__(self, folder: Path, redis_url: str, *, replicas: int = 2, extra: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, redis_url: str, *, replicas: int = 2, extra: dict[str, str] | None = None
+    ) -> None:
         self.folder, self.db = folder, folder / "chat.db"
         secret, key = folder / "node.secret", folder / "node.key"
         secrets.make(secret, key)
@@ -74,21 +80,25 @@ class RunningNode:
         door, self.http, *ports = free_ports(2 + 3 + 2 * replicas)
         health, self.ws = ports[: 3 + replicas], ports[3 + replicas :]
         self.storage_address = f"127.0.0.1:{door}"
-        env = dict(os.environ) | {
-            "PYTHONPATH": str(ROOT),
-            "NODE_SECRET_FILE": str(secret),
-            "NODE_KEY_FILE": str(key),
-            "NODE_HTTP_PORT": str(self.http),
-            "NODE_WS_PORT": str(self.ws[0]),
-            "REDIS_URL": redis_url,
-            "STORAGE_ADDRESS": self.storage_address,
-            "STORAGE_URL": f"sqlite://{self.db}",
-            "STORAGE_PORT": str(door),
-            "GATEWAY_PORT": str(self.http),
-            "GATEWAY_HOST": "127.0.0.1",
-            "SIGNALING_HOST": "127.0.0.1",
-            "GATEWAY_SIGNALING": f"127.0.0.1:{self.ws[0]}",
-        } | (extra or {})
+        env = (
+            dict(os.environ)
+            | {
+                "PYTHONPATH": str(ROOT),
+                "NODE_SECRET_FILE": str(secret),
+                "NODE_KEY_FILE": str(key),
+                "NODE_HTTP_PORT": str(self.http),
+                "NODE_WS_PORT": str(self.ws[0]),
+                "REDIS_URL": redis_url,
+                "STORAGE_ADDRESS": self.storage_address,
+                "STORAGE_URL": f"sqlite://{self.db}",
+                "STORAGE_PORT": str(door),
+                "GATEWAY_PORT": str(self.http),
+                "GATEWAY_HOST": "127.0.0.1",
+                "SIGNALING_HOST": "127.0.0.1",
+                "GATEWAY_SIGNALING": f"127.0.0.1:{self.ws[0]}",
+            }
+            | (extra or {})
+        )
         self.storage = self._process("storage", env, health[0])
         self.gateway = self._process("gateway", env, health[1])
         self.transport = self._process("transport", env, health[2])

@@ -12,7 +12,15 @@ from services.gateway.node import Node
 from services.gateway.routes.query import one, required
 from services.kernel.model import envelope
 from services.kernel.model.errors import ErrorCode, Fault
-from services.kernel.model.ids import GUEST_PREFIX, Cursor, RoomId, Seq, parse_count, parse_room, reference_name
+from services.kernel.model.ids import (
+    GUEST_PREFIX,
+    Cursor,
+    RoomId,
+    Seq,
+    parse_count,
+    parse_room,
+    reference_name,
+)
 from services.kernel.wire.limits import HISTORY_DEFAULT, HISTORY_PAGE, REFERENCE_ROWS
 from services.kernel.wire.rows import Page, Row, Span
 
@@ -87,7 +95,7 @@ async def _by_cursor(
 ) -> Response:
     text = one(request, "limit")
     limit = parse_count(text, "limit") if text is not None else HISTORY_DEFAULT
-    if not 1 <= limit:
+    if not limit >= 1:
         raise Fault(ErrorCode.BAD_REQUEST, "limit is at least 1")
     limit, full = min(limit, HISTORY_PAGE), one(request, "full") == "1"
     cursor = Cursor.parse(after or before or "") if after or before else None

@@ -20,7 +20,14 @@ from services.kernel.model.ids import Cursor, Seq
 from services.kernel.model.member import Member
 from services.kernel.wire import codec
 from services.kernel.wire.frames import Ack, Down, Pong, Reset, RosterPeer, Up
-from services.kernel.wire.limits import HISTORY_PAGE, LEASE_RENEW_S, MAIL_COUNT, MAIL_S, POLL_FRAMES, POLL_WAIT_S
+from services.kernel.wire.limits import (
+    HISTORY_PAGE,
+    LEASE_RENEW_S,
+    MAIL_COUNT,
+    MAIL_S,
+    POLL_FRAMES,
+    POLL_WAIT_S,
+)
 from services.kernel.wire.roster import POLL, Entry, Key, Signalled, peers, target_of
 from services.kernel.wire.rows import Appended, Received, Row
 from services.kernel.wire.session import Rename, judge, message_id

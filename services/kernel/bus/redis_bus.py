@@ -43,7 +43,8 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 def _command(*parts: bytes) -> bytes:
-    return hiredis.pack_command(parts)
+    """A RESP array of bulk strings, as Redis takes commands."""
+    return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
 
 
 class _Wire(asyncio.Protocol):

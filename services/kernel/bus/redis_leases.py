@@ -33,7 +33,7 @@ _FORGET_AFTER_MS = 60_000
 class RedisLeases:
     """Leases and Mail on one Redis. Every method raises Away when Redis does not answer within a second."""
 
-    def __init__(self, client: "redis.asyncio.Redis[bytes]") -> None:
+    def __init__(self, client: redis.asyncio.Redis) -> None:
         self._redis = client
         self._hold = client.register_script(_HOLD)
 
@@ -58,10 +58,7 @@ class RedisLeases:
             if old:
                 await _ask(self._redis.hdel(group, *old))
         return [
-            {
-                key.decode(): Lease(value[_STAMP:], int(value[:_STAMP]) > now)
-                for key, value in found.items()
-            }
+            {key.decode(): Lease(value[_STAMP:], int(value[:_STAMP]) > now) for key, value in found.items()}
             for found in hashes
         ]
 

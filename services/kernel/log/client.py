@@ -8,9 +8,9 @@ from typing import cast
 import msgspec
 import structlog
 
+from services.kernel.bus.tasks import keep, owned
 from services.kernel.model.errors import ErrorCode, Fault, unavailable
 from services.kernel.model.ids import Cursor, RoomId
-from services.kernel.bus.tasks import keep, owned
 from services.kernel.wire import storage_api as api
 from services.kernel.wire.rows import Appended, Page, Received, Span
 

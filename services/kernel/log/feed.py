@@ -12,11 +12,11 @@ import structlog
 
 from services.kernel.bus import subjects
 from services.kernel.bus.base import Bus, Delivery, Resumed
+from services.kernel.bus.tasks import owned
 from services.kernel.log.client import StorageClient
 from services.kernel.log.reader import Place, Step, on_hint, on_page
 from services.kernel.model.errors import Fault
 from services.kernel.model.ids import RoomId, Seq
-from services.kernel.bus.tasks import owned
 from services.kernel.wire.limits import HISTORY_PAGE, SWEEP_S
 from services.kernel.wire.rows import Row, decode_hint
 
@@ -123,9 +123,7 @@ class Feed:
 class Feeds:
     """All open feeds of a process, and the sweep that finds lost hints."""
 
-    def __init__(
-        self, bus: Bus, storage: StorageClient, hint_key: bytes, group: asyncio.TaskGroup
-    ) -> None:
+    def __init__(self, bus: Bus, storage: StorageClient, hint_key: bytes, group: asyncio.TaskGroup) -> None:
         self.storage, self.hint_key = storage, hint_key
         self._bus = bus
         self._open: dict[RoomId, Feed] = {}

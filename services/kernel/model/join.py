@@ -112,4 +112,3 @@ def read_token(keys: JoinKeys, token: str, now_ms: int) -> tuple[Member, int]:
     if decoded.expires <= now_ms:
         raise stale("the token has ended")
     return decoded.member, decoded.expires
-

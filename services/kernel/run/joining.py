@@ -3,15 +3,15 @@
 import asyncio
 import secrets
 
-from services.kernel.bus.base import Away, Leases
 from services.kernel.bus import subjects
+from services.kernel.bus.base import Away, Leases
 from services.kernel.model import join
 from services.kernel.model.clock import Clock
-from services.kernel.model.errors import ErrorCode, Fault
 from services.kernel.model.ids import RoomId
 from services.kernel.model.join import JoinKeys, JoinRequest
 from services.kernel.model.member import Member
 from services.kernel.run.origin import signed_for
+
 
 class Joining:
     """Judges joins. Single use of a nonce is kept in Redis, and here while Redis is away."""

@@ -88,7 +88,7 @@ def serve(service: str, level: str, parts: Parts) -> int:
         for problem in group.exceptions:
             refuse(service, problem)
         code = 2
-    except* Exception:  # noqa: BLE001 - the last line of a process: it is logged and the exit code says so
+    except* Exception:
         log.exception("service.broke")
         code = 1
     return code

@@ -28,7 +28,11 @@ class Shared(msgspec.Struct, frozen=True):
 
     secret_file: Annotated[str, Meta(description="File with the node secret: 64 hex digits.")]
     redis_url: Annotated[
-        str, Meta(description="Redis: redis://[user:password@]host:port or unix:///path.", extra={"env": "REDIS_URL"})
+        str,
+        Meta(
+            description="Redis: redis://[user:password@]host:port or unix:///path.",
+            extra={"env": "REDIS_URL"},
+        ),
     ]
     log_level: Annotated[
         str, Meta(description="debug, info, warning or error.", pattern="^(debug|info|warning|error)$",
@@ -40,12 +44,18 @@ class Public(msgspec.Struct, frozen=True):
     """How clients reach the node; read by the two public services."""
 
     storage_address: Annotated[
-        str, Meta(description="host:port of the storage door.", pattern=r"^.+:\d+$", extra={"env": "STORAGE_ADDRESS"})
+        str,
+        Meta(
+            description="host:port of the storage door.",
+            pattern=r"^.+:\d+$",
+            extra={"env": "STORAGE_ADDRESS"},
+        ),
     ]
     http_port: Annotated[Port, Meta(description="HTTP port as browsers see it.")] = 8080
     ws_port: Annotated[Port, Meta(description="Signaling port as browsers see it.")] = 9000
     public_base: Annotated[
-        str, Meta(description="URL for invite links; empty: the page's own.", pattern=r"^(https?://[^/?#\s]+)?$")
+        str,
+        Meta(description="URL for invite links; empty: the page's own.", pattern=r"^(https?://[^/?#\s]+)?$"),
     ] = ""
     allowed_origins: Annotated[
         tuple[str, ...], Meta(description="Further origins, comma-separated (also the CORS list).")

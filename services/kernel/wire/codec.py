@@ -7,7 +7,7 @@ from services.kernel.wire import strict
 from services.kernel.wire.frames import Down, FaultFrame, Message, Up
 from services.kernel.wire.rows import Row
 
-_up = msgspec.json.Decoder(Up)
+_up: msgspec.json.Decoder[Up] = msgspec.json.Decoder(Up)
 _encoder = msgspec.json.Encoder()
 
 

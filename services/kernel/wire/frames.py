@@ -22,7 +22,7 @@ class RosterPeer(msgspec.Struct, frozen=True):
 # What a client sends.
 
 
-class Hello(_Frame, tag="hello"):
+class Hello(_Frame, frozen=True, tag="hello"):
     """First frame of an `egoat.1` client, within 5 s: joins one room with this socket.
 
     Signed join: pk, nonce, origin, sig. Resume: token. Guest: neither, `name` is the label.
@@ -40,7 +40,7 @@ class Hello(_Frame, tag="hello"):
     token: str | None = None
 
 
-class Send(_Frame, tag="send"):
+class Send(_Frame, frozen=True, tag="send"):
     """One envelope for the log. `pk` stands beside `sig`."""
 
     env: str
@@ -48,13 +48,13 @@ class Send(_Frame, tag="send"):
     pk: str | None = None
 
 
-class Ping(_Frame, tag="ping"):
+class Ping(_Frame, frozen=True, tag="ping"):
     """An application echo; `t` comes back as it went."""
 
     t: float
 
 
-class Name(_Frame, tag="name"):
+class Name(_Frame, frozen=True, tag="name"):
     """A verified peer's new shown name."""
 
     name: str
@@ -68,15 +68,15 @@ class Signal(msgspec.Struct, frozen=True):
     target_session: str | None = None
 
 
-class Offer(Signal, tag="offer", tag_field="type", omit_defaults=True):
+class Offer(Signal, frozen=True, tag="offer", tag_field="type", omit_defaults=True):
     """A WebRTC session description that asks (RFC 8829)."""
 
 
-class Answer(Signal, tag="answer", tag_field="type", omit_defaults=True):
+class Answer(Signal, frozen=True, tag="answer", tag_field="type", omit_defaults=True):
     """A WebRTC session description that answers."""
 
 
-class Ice(Signal, tag="ice", tag_field="type", omit_defaults=True):
+class Ice(Signal, frozen=True, tag="ice", tag_field="type", omit_defaults=True):
     """One trickled ICE candidate (RFC 8838)."""
 
 
@@ -86,14 +86,14 @@ Up = Hello | Send | Ping | Name | Offer | Answer | Ice
 # What a node sends.
 
 
-class Challenge(_Frame, tag="challenge"):
+class Challenge(_Frame, frozen=True, tag="challenge"):
     """First frame to an `egoat.1` client: the nonce to sign, and the node's time."""
 
     nonce: str
     now: int
 
 
-class Welcome(_Frame, tag="welcome"):
+class Welcome(_Frame, frozen=True, tag="welcome"):
     """The join is done and the room's subscription stands; messages after `head` will come."""
 
     v: int
@@ -107,7 +107,7 @@ class Welcome(_Frame, tag="welcome"):
     turn: dict[str, str] | None
 
 
-class Ack(_Frame, tag="ack"):
+class Ack(_Frame, frozen=True, tag="ack"):
     """The message is on disk under this seq."""
 
     id: str
@@ -116,7 +116,7 @@ class Ack(_Frame, tag="ack"):
     at: int
 
 
-class Message(_Frame, tag="message"):
+class Message(_Frame, frozen=True, tag="message"):
     """One message of the log; each reader sees seq without gap or repeat."""
 
     seq: int
@@ -126,7 +126,7 @@ class Message(_Frame, tag="message"):
     pk: str | None = None
 
 
-class Reset(_Frame, tag="reset"):
+class Reset(_Frame, frozen=True, tag="reset"):
     """The cursor names nothing this log can continue from; `reason` is log, above_head or below_floor."""
 
     reason: str
@@ -135,7 +135,7 @@ class Reset(_Frame, tag="reset"):
     log_id: str
 
 
-class Pong(_Frame, tag="pong"):
+class Pong(_Frame, frozen=True, tag="pong"):
     """Answer to `ping`."""
 
     t: float
@@ -152,19 +152,19 @@ class PeerFrame(msgspec.Struct, frozen=True):
     verified: bool
 
 
-class PeerJoined(PeerFrame, tag="peer_joined", tag_field="type"):
+class PeerJoined(PeerFrame, frozen=True, tag="peer_joined", tag_field="type"):
     """A session came into the room."""
 
 
-class PeerLeft(PeerFrame, tag="peer_left", tag_field="type"):
+class PeerLeft(PeerFrame, frozen=True, tag="peer_left", tag_field="type"):
     """A session has been gone for ten seconds."""
 
 
-class PeerNamed(PeerFrame, tag="peer_named", tag_field="type"):
+class PeerNamed(PeerFrame, frozen=True, tag="peer_named", tag_field="type"):
     """A verified peer changed its shown name."""
 
 
-class FaultFrame(_Frame, tag="fault"):
+class FaultFrame(_Frame, frozen=True, tag="fault"):
     """A refusal; `id` names the message it is about, `now` comes with code `clock`."""
 
     code: str
@@ -184,15 +184,15 @@ class Relayed(msgspec.Struct, frozen=True):
     target_session: str | None = None
 
 
-class RelayedOffer(Relayed, tag="offer", tag_field="type", omit_defaults=True):
+class RelayedOffer(Relayed, frozen=True, tag="offer", tag_field="type", omit_defaults=True):
     """An offer from another session."""
 
 
-class RelayedAnswer(Relayed, tag="answer", tag_field="type", omit_defaults=True):
+class RelayedAnswer(Relayed, frozen=True, tag="answer", tag_field="type", omit_defaults=True):
     """An answer from another session."""
 
 
-class RelayedIce(Relayed, tag="ice", tag_field="type", omit_defaults=True):
+class RelayedIce(Relayed, frozen=True, tag="ice", tag_field="type", omit_defaults=True):
     """A candidate from another session."""
 
 

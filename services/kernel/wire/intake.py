@@ -33,9 +33,7 @@ def take(member: Member, env: str, sig: str | None, pk: str | None, now_ms: int)
 
 def received(parsed: Envelope, sig: str | None, pk: str | None) -> Received:
     """An envelope that passed every check, as storage takes it."""
-    return Received(
-        parsed.room, parsed.sender, parsed.id, parsed.kind, parsed.digest, parsed.env, sig, pk
-    )
+    return Received(parsed.room, parsed.sender, parsed.id, parsed.kind, parsed.digest, parsed.env, sig, pk)
 
 
 def check_text(parsed: Envelope) -> None:

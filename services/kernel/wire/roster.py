@@ -65,16 +65,14 @@ def check_label(label: str, entries: Iterable[Entry]) -> None:
             raise Fault(ErrorCode.FORBIDDEN, "a verified peer in this room has this name")
 
 
-def check_counts(
-    newcomer: Entry, entries: Mapping[Key, Entry], most_sockets: int, most_peers: int
-) -> None:
+def check_counts(newcomer: Entry, entries: Mapping[Key, Entry], most_sockets: int, most_peers: int) -> None:
     """Raises Fault(TOO_MANY) when the room or the newcomer's address is full; 0 means no limit (S15)."""
     if newcomer.key in entries:
         return
     live = [each for each in entries.values() if not each.gone]
-    if most_peers and newcomer.peer not in {each.peer for each in live}:
-        if len({each.peer for each in live}) >= most_peers:
-            raise Fault(ErrorCode.TOO_MANY, f"the room is full: {most_peers} peers", retry=30)
+    present = {each.peer for each in live}
+    if most_peers and newcomer.peer not in present and len(present) >= most_peers:
+        raise Fault(ErrorCode.TOO_MANY, f"the room is full: {most_peers} peers", retry=30)
     if most_sockets and newcomer.via != POLL:
         near = newcomer.address or newcomer.peer
         same = sum(1 for each in live if each.via != POLL and (each.address or each.peer) == near)
@@ -92,20 +90,20 @@ class _Event(msgspec.Struct, frozen=True, array_like=True, tag=True):
     replica: bytes
 
 
-class Came(_Event):
+class Came(_Event, frozen=True):
     """A session came, or changed its name."""
 
     entry: Entry
 
 
-class Left(_Event):
+class Left(_Event, frozen=True):
     """A session is gone for good."""
 
     peer: PeerId
     session: SessionId
 
 
-class Signalled(_Event):
+class Signalled(_Event, frozen=True):
     """A WebRTC signal; `kind` is offer, answer or ice, `payload` its JSON text."""
 
     kind: str

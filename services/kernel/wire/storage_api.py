@@ -19,19 +19,19 @@ class _Ask(msgspec.Struct, frozen=True, array_like=True, tag=True):
     n: int
 
 
-class Knock(_Ask):
+class Knock(_Ask, frozen=True):
     """First frame of a connection: the service token of this node."""
 
     token: bytes
 
 
-class Append(_Ask):
+class Append(_Ask, frozen=True):
     """Store these, in this order; the reply is `Stored`, given after the commit."""
 
     batch: list[Received]
 
 
-class After(_Ask):
+class After(_Ask, frozen=True):
     """Rows with seq above the cursor, oldest first; an empty cursor means from the floor."""
 
     room: str
@@ -39,7 +39,7 @@ class After(_Ask):
     limit: int
 
 
-class Before(_Ask):
+class Before(_Ask, frozen=True):
     """Rows with seq at or below the cursor, newest first; an empty cursor means from the head."""
 
     room: str
@@ -47,7 +47,7 @@ class Before(_Ask):
     limit: int
 
 
-class Since(_Ask):
+class Since(_Ask, frozen=True):
     """Which rows of kind `text` are newer than this second, at most `limit`, no second cut."""
 
     room: str
@@ -55,13 +55,13 @@ class Since(_Ask):
     limit: int
 
 
-class Moved(_Ask):
+class Moved(_Ask, frozen=True):
     """Every room that grew since the mark; None asks for the mark of now."""
 
     mark: int | None
 
 
-class Probe(_Ask):
+class Probe(_Ask, frozen=True):
     """Whether the store can write."""
 
 
@@ -72,25 +72,25 @@ class _Reply(msgspec.Struct, frozen=True, array_like=True, tag=True):
     n: int
 
 
-class Stored(_Reply):
+class Stored(_Reply, frozen=True):
     """One `Appended` for each message of the batch, in its order."""
 
     results: list[Appended]
 
 
-class Paged(_Reply):
+class Paged(_Reply, frozen=True):
     """Reply to After and Before."""
 
     page: Page
 
 
-class Spanned(_Reply):
+class Spanned(_Reply, frozen=True):
     """Reply to Since."""
 
     span: Span
 
 
-class Grown(_Reply):
+class Grown(_Reply, frozen=True):
     """Reply to Moved: the log, the new mark, and the head of every room that grew."""
 
     log_id: str
@@ -98,11 +98,11 @@ class Grown(_Reply):
     rooms: list[tuple[str, int]]
 
 
-class Fine(_Reply):
+class Fine(_Reply, frozen=True):
     """Reply to Knock and Probe."""
 
 
-class Refused(_Reply):
+class Refused(_Reply, frozen=True):
     """The request was refused."""
 
     code: str
@@ -126,7 +126,6 @@ def pack(frame: Ask | Reply) -> bytes:
     """A frame with its length in front."""
     body = encoder.encode(frame)
     return len(body).to_bytes(HEADER, "big") + body
-
 
 
 class Splitter:

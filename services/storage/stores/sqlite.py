@@ -124,7 +124,9 @@ class SqliteStore:
         )  # fmt: skip
         if done.rowcount == 0:
             return self._known(message)
-        self._writer.execute("INSERT INTO origin VALUES (?, ?, ?, ?)", (message.room, self._log_id, oseq, seq))
+        self._writer.execute(
+            "INSERT INTO origin VALUES (?, ?, ?, ?)", (message.room, self._log_id, oseq, seq)
+        )
         if message.pk is not None:
             self._writer.execute("INSERT OR IGNORE INTO sender VALUES (?, ?)", (message.sender, message.pk))
         stand.head, stand.at, stand.oseq = seq, at, oseq
@@ -180,7 +182,7 @@ class SqliteStore:
             where, bound = "m.seq<=? ORDER BY m.seq DESC", cursor.seq if cursor else head
         else:
             where, bound = "m.seq>? ORDER BY m.seq", cursor.seq if cursor else floor
-        found = self._reader.execute(f"SELECT {_COLUMNS} {_FROM} WHERE m.room=? AND {where} LIMIT ?",  # noqa: S608
+        found = self._reader.execute(f"SELECT {_COLUMNS} {_FROM} WHERE m.room=? AND {where} LIMIT ?",
                                      (room, bound, limit))  # fmt: skip
         rows = [Row(*row) for row in found]
         if not newest_first and rows:
