@@ -17,7 +17,7 @@ from services.gateway.node import Node
 from services.gateway.routes.config import config
 from services.gateway.routes.history import history
 from services.gateway.routes.join import challenge, join
-from services.gateway.routes.pages import WEB, Assets, page
+from services.gateway.routes.pages import WEB, Assets, openapi, page
 from services.gateway.routes.poll import poll
 from services.gateway.routes.send import send
 from services.gateway.routes.transport import status
@@ -53,6 +53,7 @@ def application(node: Node, health: healths.Health) -> Starlette:
             Route("/join", join, methods=["POST"]),
             Route("/poll", poll, methods=["POST"]),
             Route("/transport/status", status),
+            Route("/openapi.json", openapi),
             *healths.routes(health),
             Mount("/static", Assets(directory=WEB)),
         ],

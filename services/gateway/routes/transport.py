@@ -12,22 +12,17 @@ from services.kernel.model.errors import unavailable
 from services.kernel.wire.status import Status
 
 
-class PublicStatus(msgspec.Struct):
-    """What a stranger may know."""
+class StatusInfo(msgspec.Struct, omit_defaults=True):
+    """What a stranger may know: the node's id, a count of links, the rungs it has.
+
+    A member also learns why other rungs are missing; `room` is the one its token is for.
+    """
 
     peer_id: str
     connections: int
     available_transports: list[str]
-
-
-class RoomStatus(msgspec.Struct):
-    """What a member may know: the same, for its room, and why rungs are missing."""
-
-    peer_id: str
-    room: str
-    connections: int
-    available_transports: list[str]
-    unavailable: dict[str, str]
+    room: str | None = None
+    unavailable: dict[str, str] | None = None
 
 
 async def status(request: Request) -> Response:
@@ -41,10 +36,9 @@ async def status(request: Request) -> Response:
     if not live:
         raise unavailable("the transport service is not running")
     said = msgspec.msgpack.decode(live[0], type=Status)
+    info = StatusInfo(said.peer_id, said.connections, said.available_transports)
     authorization = request.headers.get("authorization")
-    if authorization is None:
-        return Json(PublicStatus(said.peer_id, said.connections, said.available_transports))
-    member, _ = node.member(authorization)
-    return Json(
-        RoomStatus(said.peer_id, member.room, said.connections, said.available_transports, said.unavailable)
-    )
+    if authorization is not None:
+        member, _ = node.member(authorization)
+        info.room, info.unavailable = member.room, said.unavailable
+    return Json(info)

@@ -1,0 +1,157 @@
+"""The HTTP API as OpenAPI 3.1: one row per operation, schemas from the types that the routes decode and encode."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from services.gateway.routes.config import ConfigInfo
+from services.gateway.routes.history import HistoryPage, ReferenceItem
+from services.gateway.routes.join import ChallengeBody, Challenged, JoinBody, Joined
+from services.gateway.routes.poll import PollBody, Polled
+from services.gateway.routes.send import SendBody, Sent
+from services.gateway.routes.transport import StatusInfo
+
+Schema = dict[str, Any]
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """One query parameter."""
+
+    name: str
+    text: str
+    required: bool = False
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """One operation: what it takes, what it answers with 200, which refusals are its own."""
+
+    method: str
+    path: str
+    summary: str
+    body: Any = None
+    answer: Any = None
+    parameters: Sequence[Parameter] = ()
+    token: bool = False
+    refusals: Sequence[int] = ()
+
+
+OPERATIONS: Sequence[Operation] = (
+    Operation("get", "/config", "What a client must know before it joins.", answer=ConfigInfo),
+    Operation(
+        "get",
+        "/history",
+        "Messages of a room. `since`: plain array, rows strictly newer than that Unix second, at most 10,000, "
+        "never cut inside a second (a cut answer has Link rel=next); seconds cannot tell messages of one second "
+        "apart, cursors can. `after` / `before`: pages by cursor, at most 200 rows.",
+        answer=list[ReferenceItem] | HistoryPage,
+        parameters=(
+            Parameter("room", "Name of the room.", required=True),
+            Parameter("since", "Unix second; absent: 0."),
+            Parameter("after", "Cursor `<log_id>.<seq>`; empty: from the floor. Oldest first."),
+            Parameter("before", "Cursor; empty: from the head. Newest first."),
+            Parameter("limit", "Rows in a page, 1 to 200; absent: 100."),
+            Parameter("full", "1: items carry env, sig and pk."),
+        ),
+        refusals=(400, 403, 503),
+    ),
+    Operation(
+        "post",
+        "/send",
+        "Stores one message; answers only once it is durable. Reference form: room, peer_id, text, perhaps id. "
+        "Envelope form: env and sig, with a token.",
+        body=SendBody,
+        answer=Sent,
+        refusals=(400, 401, 403, 408, 409, 413, 415, 422, 503),
+    ),
+    Operation(
+        "post",
+        "/join/challenge",
+        "A nonce to sign within 30 s.",
+        body=ChallengeBody,
+        answer=Challenged,
+        refusals=(400, 403, 415),
+    ),
+    Operation(
+        "post",
+        "/join",
+        "Joins a room, signed or as a guest; the token stands for ten minutes.",
+        body=JoinBody,
+        answer=Joined,
+        refusals=(400, 401, 403, 415, 429, 503),
+    ),
+    Operation(
+        "post",
+        "/poll",
+        "Long poll by cursor: frames up, frames down. Any replica answers.",
+        body=PollBody,
+        answer=Polled,
+        token=True,
+        refusals=(400, 401, 403, 413, 415, 429, 503),
+    ),
+    Operation(
+        "get",
+        "/transport/status",
+        "What the node's transport can really do; more with a token.",
+        answer=StatusInfo,
+        refusals=(401, 503),
+    ),
+    Operation("get", "/healthz", "The gateway lives."),
+    Operation("get", "/readyz", "The gateway can do its work.", refusals=(503,)),
+)
+
+
+class Refusal(msgspec.Struct):
+    """Every refusal. `retry`: seconds until a retry makes sense, null: never the same request."""
+
+    code: str
+    detail: str
+    retry: float | None
+
+
+def document(version: str) -> Schema:
+    """The OpenAPI document."""
+    types = [kind for each in OPERATIONS for kind in (each.body, each.answer) if kind is not None]
+    schemas, components = msgspec.json.schema_components(
+        [*types, Refusal], ref_template="#/components/schemas/{name}"
+    )
+    found = iter(schemas)
+    paths: dict[str, Schema] = {}
+    for each in OPERATIONS:
+        body = next(found) if each.body is not None else None
+        answer = next(found) if each.answer is not None else {"type": "object"}
+        paths.setdefault(each.path, {})[each.method] = _operation(each, body, answer)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "E-Goat", "version": version, "license": {"name": "MIT", "identifier": "MIT"}},
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(each: Operation, body: Schema | None, answer: Schema) -> Schema:
+    refusal = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
+    responses: Schema = {"200": {"description": "OK", "content": {"application/json": {"schema": answer}}}}
+    for status in each.refusals:
+        responses[str(status)] = {"description": "Refused", "content": refusal}
+    found: Schema = {"summary": each.summary, "responses": responses}
+    if each.parameters:
+        found["parameters"] = [_parameter(parameter) for parameter in each.parameters]
+    if body is not None:
+        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    if each.token:
+        found["security"] = [{"token": []}]
+    return found
+
+
+def _parameter(each: Parameter) -> Schema:
+    return {
+        "name": each.name,
+        "in": "query",
+        "required": each.required,
+        "description": each.text,
+        "schema": {"type": "string"},
+    }
