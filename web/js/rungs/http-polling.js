@@ -85,6 +85,7 @@ class PollingLink {
    * @param {number} deadline
    */
   async poll(body, deadline) {
+    if (!this.context.token()) await this.join();
     const token = this.context.token();
     const answer = await request(this.context.world, "/poll", { body, token, deadline, signal: this.stop.signal });
     if (typeof answer["token"] === "string") this.context.keepToken(answer["token"]);

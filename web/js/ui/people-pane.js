@@ -8,7 +8,7 @@ import { icon } from "./icons.js";
 /** @typedef {import("../roster.js").Person} Person */
 
 /** @type {Readonly<Record<string, string>>} */
-const MARKS = { active: "in use", standby: "standby", trying: "being tried", down: "not open", never: "not for a page" };
+const MARKS = { active: "in use", standby: "standby", trying: "not open yet", down: "not open", never: "not for a page" };
 
 /** @type {Readonly<Record<string, string>>} */
 const KEYS = {

@@ -20,13 +20,14 @@ export const LATE_MS = 2_000;
 
 /**
  * @param {{lines: readonly Line[], notes: readonly Note[], proofs: ReadonlyMap<string, string>,
- *          unreadFrom: string | null, now: number}} shown `unreadFrom` is the key of the first unread message
+ *          unreadFrom: string | null, now: number, whole: boolean}} shown `unreadFrom` is the key of the first unread
+ *   message; `whole` says that nothing stands above the first line
  * @returns {Row[]}
  */
-export function rowsOf({ lines, notes, proofs, unreadFrom, now }) {
+export function rowsOf({ lines, notes, proofs, unreadFrom, now, whole }) {
   /** @type {Row[]} */
   const rows = [];
-  const between = notesAfter(notes, lines[0]);
+  const between = whole ? notes : notesAfter(notes, lines[0]);
   let day = NaN;
   let next = 0;
   const enterDay = (/** @type {number} */ ms) => {

@@ -64,10 +64,11 @@ export class TimelineView {
     const anchor = this.atEnd ? null : this.anchor();
     const { lines } = data;
     const from = Math.max(0, lines.length - this.shown);
-    const rows = rowsOf({ ...data, lines: lines.slice(from), unreadFrom: this.unreadFrom });
+    const whole = from === 0 && data.history.complete;
+    const rows = rowsOf({ ...data, lines: lines.slice(from), unreadFrom: this.unreadFrom, whole });
     put(this.rows, "aria-busy", data.history.loading);
     arrange(this.rows, this.elements(rows));
-    this.edges(from === 0);
+    this.edges(whole);
     if (this.atEnd) this.scroller.scrollTop = this.scroller.scrollHeight;
     else if (anchor) this.scroller.scrollTop += anchor.element.getBoundingClientRect().top - anchor.top;
     this.showUnread();
@@ -120,15 +121,15 @@ export class TimelineView {
     return el("div", { class: `between ${row.kind}`, "data-note": row.kind }, el("span", {}, row.text));
   }
 
-  /** What stands above the first row, and in the middle of an empty room. @param {boolean} all */
-  edges(all) {
+  /** What stands above the first row, and in the middle of an empty room. @param {boolean} whole */
+  edges(whole) {
     const { history, lines, room } = this.data ?? { history: null, lines: [], room: "" };
     if (!history) return;
     put(this.empty, "hidden", !(history.complete && lines.length === 0));
     let text = "";
     if (history.loading) text = history.loaded ? "Loading older messages…" : "Loading the history…";
     else if (history.failed && !history.complete) text = "The history cannot be read right now.";
-    else if (all && history.complete && lines.length > 0) text = `This is the start of ${room}.`;
+    else if (whole && lines.length > 0) text = `This is the start of ${room}.`;
     say(this.older, text);
   }
 
