@@ -1,6 +1,9 @@
-# Every way in. `make run` needs Python 3.11 or 3.12 and nothing else; `make test` installs what it needs.
+# Every way in. `make run` needs Python 3.11 or 3.12 and nothing else; `make test` brings what it needs.
 
-PYTHON ?= $(firstword $(foreach v,3.11 3.12,$(if $(shell python$(v) -c 'import venv' 2>/dev/null && echo yes),python$(v))) python3)
+CHECK_PYTHON = -c 'import ensurepip, venv' 2>/dev/null && echo yes
+PYTHON ?= $(firstword $(foreach v,3.11 3.12,$(if $(shell python$(v) $(CHECK_PYTHON)),python$(v))) python3)
+PY := .venv/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 EXTRAS := gateway signaling storage transport node dev
 
 # Variables given on the command line become flags; those of the shell (HOST is one in some) do not.
@@ -9,21 +12,78 @@ UP_FLAGS = $(call flag,HTTP_PORT,http-port) $(call flag,WS_PORT,ws-port) $(call 
            $(call flag,PUBLIC_BASE,public-base) $(call flag,HOST,host)
 
 .DEFAULT_GOAL := build
-.PHONY: build run lock
+.PHONY: build run test quick-test no-e2e-test e2e-test verify lint all clean protocol lock dev
+
+# --- running a node ---
 
 build: .venv/node.stamp
 
 .venv/node.stamp: requirements/node.txt pyproject.toml
-	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/node.txt
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@$(PIP) --require-hashes -r requirements/node.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 run: build
-	@exec .venv/bin/python -m egoat up $(UP_FLAGS)
+	@exec $(PY) -m egoat up $(UP_FLAGS)
+
+# --- tests ---
+
+dev: .venv/dev.stamp
+
+.venv/dev.stamp: .venv/node.stamp requirements/dev.txt
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+test: dev
+	@scripts/setup-tests.sh
+	@$(PY) scripts/test_groups.py unit contract node integration run compose browser
+
+no-e2e-test: dev
+	@scripts/setup-tests.sh
+	@$(PY) scripts/test_groups.py unit contract node integration run
+
+e2e-test: dev
+	@scripts/setup-tests.sh
+	@$(PY) scripts/test_groups.py compose browser
+
+quick-test: dev
+	@scripts/setup-tests.sh node
+	@$(PY) scripts/test_groups.py unit contract node
+
+verify: dev
+	@$(PY) -m egoat protocol --check
+	@$(PY) -m pip check --disable-pip-version-check >/dev/null
+	@for service in gateway signaling storage transport; do $(PY) -c "import services.$$service.app" || exit 1; done
+	@echo "verify: generated files up to date, requirements consistent, every service imports"
+
+lint: dev node_modules/.stamp
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check --quiet .
+	@$(PY) -m mypy
+	@out=$$(.venv/bin/lint-imports --no-logo) || { echo "$$out"; exit 1; }
+	@npm run --silent types
+	@npm run --silent lint
+	@echo "lint: clean"
+
+node_modules/.stamp: package-lock.json
+	@scripts/setup-tests.sh node
+	@npm ci --silent --no-audit --no-fund
+	@touch $@
+
+all: build lint test
+
+# --- upkeep ---
+
+protocol: build
+	@$(PY) -m egoat protocol
 
 # Locks every extra with hashes and without index addresses.
 lock:
 	@for extra in $(EXTRAS); do \
 	  uv pip compile --quiet pyproject.toml --extra $$extra --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-header -o requirements/$$extra.txt || exit 1; done
+
+# Removes everything git ignores, except the virtual environment.
+clean:
+	@git clean -fdXq -e '!.venv' -e '!.venv/**'

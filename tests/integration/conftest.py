@@ -1,7 +1,6 @@
 """A real Redis in a container, and a node of real processes on it."""
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import httpx
 import pytest

@@ -8,9 +8,10 @@ from tests.support.node import RunningNode
 
 async def test_sent_at_one_replica_received_at_the_other_in_order(node: RunningNode) -> None:
     writer, reader = Author("Writer", signed=True), Author("Reader")
-    async with Socket(node.socket_url(0), "replicas", writer) as here, Socket(
-        node.socket_url(1), "replicas", reader
-    ) as there:
+    async with (
+        Socket(node.socket_url(0), "replicas", writer) as here,
+        Socket(node.socket_url(1), "replicas", reader) as there,
+    ):
         for number in range(200):
             await here.send(writer.write("replicas", f"text {number}"))
         got = await there.messages(200)
