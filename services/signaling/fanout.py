@@ -1,7 +1,7 @@
 """Fan-out: one frame built per message, one write per socket per event-loop turn, bounded queues.
 
 A socket that takes too little is taken off the live list and served from the log at its own pace;
-after ten seconds without progress it is closed (promises S16). Frames are written to the transport
+after ten seconds without progress it is closed (docs/security.md S16). Frames are written to the transport
 beside the websockets library, which is sound without compression and while the connection is open.
 """
 

@@ -1,4 +1,4 @@
-"""Pure: when the next commit may start (facts: pacing decides the cost of small rooms)."""
+"""Pure: when the next commit may start (pacing decides what small rooms cost)."""
 
 
 def next_start(now: float, last_start: float, gap: float) -> float:

@@ -232,7 +232,7 @@ class RedisBus:
 
 
 def _ignore(reply: object) -> None:
-    """Replies to PUBLISH prove nothing (promises section 1, fact 1)."""
+    """Replies to PUBLISH prove nothing (decision 002)."""
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Pure: hints and pages of one room in, contiguous rows or the wish to read out (house idea 2)."""
+"""Pure: hints and pages of one room in, contiguous rows or the wish to read out (docs/architecture.md)."""
 
 from collections.abc import Sequence
 

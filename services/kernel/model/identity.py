@@ -54,5 +54,5 @@ def envelope_message(env: str) -> bytes:
 
 
 def join_message(room: str, origin: str, nonce: str, pk: str, session: str) -> bytes:
-    """The bytes that a joining peer signs (promises S1)."""
+    """The bytes that a joining peer signs (docs/security.md S1)."""
     return "\n".join(("egoat.join.1", room, origin, nonce, pk, session)).encode()

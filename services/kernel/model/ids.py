@@ -49,7 +49,7 @@ def _bad(detail: str) -> Fault:
 
 
 def _plain_name(text: str, what: str, *, spaces: bool) -> str:
-    """Letters and digits of any script plus `_ - .`, NFC, 1–64 characters (promises S14)."""
+    """Letters and digits of any script plus `_ - .`, NFC, 1–64 characters (docs/security.md S14)."""
     if not 1 <= len(text) <= _MAX_NAME:
         raise _bad(f"a {what} has 1 to {_MAX_NAME} characters")
     if not all(_name_char(char, spaces) for char in text):
@@ -81,7 +81,7 @@ def parse_name(text: str) -> str:
 
 
 def parse_label(text: str) -> str:
-    """A guest's label: a name that is neither reserved nor looks like a key's hash (promises S6a)."""
+    """A guest's label: a name that is neither reserved nor looks like a key's hash (docs/security.md S6a)."""
     label = parse_name(text)
     folded = fold(label)
     if folded in RESERVED_LABELS or looks_like_key(folded):

@@ -1,4 +1,4 @@
-"""Nonces, signed joins and the tokens they give (promises S1, S5): pure, checkable by any replica.
+"""Nonces, signed joins and the tokens they give (docs/security.md S1, S5): pure, checkable by any replica.
 
 Single use of a nonce needs memory and is kept by the caller.
 """

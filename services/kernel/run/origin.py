@@ -1,4 +1,4 @@
-"""Which origins and addresses a request counts as (promises S6, S15): pure rules over its headers."""
+"""Which origins and addresses a request counts as (docs/security.md S6, S15): pure rules over its headers."""
 
 import ipaddress
 from urllib.parse import urlsplit

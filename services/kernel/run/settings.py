@@ -66,7 +66,7 @@ class Public(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Counts that an operator may change; 0 switches one off (promises S15)."""
+    """Counts that an operator may change; 0 switches one off (docs/security.md S15)."""
 
     sockets: Annotated[int, Meta(description="Sockets per address and room.", ge=0)] = 100
     peers: Annotated[int, Meta(description="Peers per room.", ge=0)] = 1_000

@@ -1,4 +1,4 @@
-"""Frames: what travels on a socket and inside `/poll`, a union tagged by `type` (promises section 2).
+"""Frames: what travels on a socket and inside `/poll`, a union tagged by `type`.
 
 Fields that are None are left out. Unknown fields are ignored by every reader.
 """

@@ -1,4 +1,4 @@
-"""Sizes, counts and times that clients and every service agree on (promises S14, S15, S16)."""
+"""Sizes, counts and times that clients and every service agree on (docs/security.md S14, S15, S16)."""
 
 from typing import Final
 

@@ -58,7 +58,7 @@ def peers(entries: Iterable[Entry]) -> list[RosterPeer]:
 
 
 def check_label(label: str, entries: Iterable[Entry]) -> None:
-    """Raises Fault(FORBIDDEN) when a verified peer in the room has this id or shown name (promises S6a)."""
+    """Raises Fault(FORBIDDEN) when a verified peer in the room has this id or shown name (docs/security.md S6a)."""
     folded = fold(label)
     for each in entries:
         if each.verified and folded in (each.peer, fold(each.name)):
@@ -168,7 +168,7 @@ def encode_event(key: bytes, room: RoomId, event: Event) -> bytes:
 
 
 def decode_event(key: bytes, room: RoomId, data: bytes) -> Event | None:
-    """The event, or None when its tag does not hold (promises S21)."""
+    """The event, or None when its tag does not hold (docs/security.md S21)."""
     given, body = data[: mac.TAG_BYTES], data[mac.TAG_BYTES :]
     if not mac.matches(mac.tag(key, room.encode(), body), given):
         return None

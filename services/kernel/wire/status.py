@@ -1,4 +1,4 @@
-"""What a node's transport says of its links (hostile input 32)."""
+"""What a node's transport says of its links."""
 
 import msgspec
 

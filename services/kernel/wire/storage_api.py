@@ -118,7 +118,7 @@ reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
 
 def service_token(secret: bytes) -> bytes:
-    """What a service of this node shows at the storage door (promises S22)."""
+    """What a service of this node shows at the storage door (docs/security.md S22)."""
     return hashlib.blake2b(mac.subkey(secret, "storage.door"), digest_size=32).digest()
 
 

@@ -1,7 +1,7 @@
 """JSON as this protocol takes it: one object, no doubled key, bounded depth and key count, real Unicode.
 
 msgspec decodes fast but accepts doubled keys and any depth it can recurse into; what is stored and
-signed must mean the same to every reader, so text from outside passes here first (promises S14).
+signed must mean the same to every reader, so text from outside passes here first (docs/security.md S14).
 """
 
 import json

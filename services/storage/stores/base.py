@@ -1,4 +1,4 @@
-"""What a store promises; the contract suite in tests/contract/store.py holds every implementation to it."""
+"""What a store promises; the contract suite in tests/contract/store_suite.py holds every implementation to it."""
 
 from collections.abc import Sequence
 from typing import Protocol
