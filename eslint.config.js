@@ -8,7 +8,7 @@ const browser = names(
   "window document location history navigator localStorage indexedDB crypto fetch WebSocket URL URLSearchParams " +
     "TextEncoder TextDecoder AbortController AbortSignal setTimeout clearTimeout setInterval clearInterval " +
     "performance queueMicrotask requestAnimationFrame matchMedia HTMLElement HTMLInputElement HTMLTextAreaElement " +
-    "HTMLButtonElement HTMLDialogElement Element Node Event CustomEvent Intl getComputedStyle btoa atob " +
+    "HTMLButtonElement HTMLScriptElement HTMLLinkElement HTMLDialogElement sessionStorage addEventListener Element Node Event CustomEvent Intl getComputedStyle btoa atob " +
     "ResizeObserver IntersectionObserver DOMException structuredClone console",
 );
 

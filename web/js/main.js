@@ -260,3 +260,4 @@ window.addEventListener("popstate", route);
 
 showTheme(profile.readTheme());
 route();
+window.dispatchEvent(new Event("egoat-started"));
