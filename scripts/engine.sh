@@ -87,7 +87,7 @@ start_engine() {
 need_engine() {
     answers && return 0
     [ -z "${DOCKER_HOST:-}" ] || die "DOCKER_HOST is $DOCKER_HOST and no engine answers there"
-    if have docker && docker info 2>&1 | grep -qi 'permission denied'; then
+    if have docker && { docker info 2>&1 || true; } | grep -i 'permission denied' >/dev/null; then
         die "an engine runs but this user may not talk to it; join the docker group or run as root"
     fi
     is_root || die "no Docker engine answers; start or install Docker, or run this script as root on Debian 12"
