@@ -1,0 +1,111 @@
+"""The leases suite against a real Redis and against memory, and what only Redis can show."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from services.kernel.bus.base import Away
+from services.kernel.bus.redis_leases import RedisLeases, open_leases
+from tests.contract.leases_suite import LeasesSuite, held
+from tests.contract.redis_server import RedisServer
+from tests.fakes.manual_clock import ManualClock
+from tests.fakes.memory_leases import MemoryLeases
+
+
+class RedisLeasesWorld:
+    """A server of its own; its time is real."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self.server, self._clients = server, AsyncExitStack()
+
+    async def open(self) -> RedisLeases:
+        """See LeasesWorld."""
+        return await self._clients.enter_async_context(open_leases(self.server.url))
+
+    async def pass_time(self, seconds: float) -> None:
+        """See LeasesWorld."""
+        await asyncio.sleep(seconds)
+
+    async def cut(self) -> None:
+        """See LeasesWorld."""
+        self.server.kill()
+
+    async def aclose(self) -> None:
+        """See LeasesWorld."""
+        await self._clients.aclose()
+
+
+class MemoryLeasesWorld:
+    """One object for all clients; its time is the test's."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self._leases = MemoryLeases(self.clock)
+
+    async def open(self) -> MemoryLeases:
+        """See LeasesWorld."""
+        return self._leases
+
+    async def pass_time(self, seconds: float) -> None:
+        """See LeasesWorld."""
+        self.clock.advance(seconds)
+
+    async def cut(self) -> None:
+        """See LeasesWorld."""
+        self._leases.away = True
+
+    async def aclose(self) -> None:
+        """See LeasesWorld."""
+
+
+class TestRedisLeases(LeasesSuite):
+    """The real one."""
+
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> Iterator[RedisLeasesWorld]:
+        """A new server."""
+        with RedisServer(tmp_path).running() as server:
+            yield RedisLeasesWorld(server)
+
+    async def test_a_server_that_does_not_answer_is_away_after_a_second(
+        self, leases: RedisLeases, world: RedisLeasesWorld
+    ) -> None:
+        await leases.hold("g", {"a": b"1"}, 10)
+        started = time.monotonic()
+        with world.server.frozen():
+            answers = await asyncio.gather(
+                leases.hold("g", {"a": b"1"}, 10), leases.once("n", 1), return_exceptions=True
+            )
+        assert [type(answer) for answer in answers] == [Away, Away]
+        assert time.monotonic() - started < 2
+
+    async def test_a_server_that_came_back_is_used_again(
+        self, leases: RedisLeases, world: RedisLeasesWorld
+    ) -> None:
+        await leases.hold("g", {"a": b"1"}, 10)
+        world.server.kill()
+        with pytest.raises(Away):
+            await held(leases)
+        world.server.start()
+        assert await leases.hold("g", {"a": b"2"}, 10) == {"a"}
+        assert set(await held(leases)) == {"a"}
+
+
+class TestMemoryLeases(LeasesSuite):
+    """The one the unit tests use."""
+
+    @pytest.fixture
+    def world(self) -> MemoryLeasesWorld:
+        """New memory."""
+        return MemoryLeasesWorld()
+
+    async def test_what_ran_out_a_minute_ago_is_forgotten(
+        self, leases: MemoryLeases, world: MemoryLeasesWorld
+    ) -> None:
+        await leases.hold("g", {"a": b"1"}, 1)
+        await world.pass_time(62)
+        assert await held(leases) == {}
