@@ -48,8 +48,6 @@ def refusal(fault: Fault, now_ms: int | None = None) -> Response:
     if fault.code is ErrorCode.CLOCK and now_ms is not None:
         body = {"code": fault.code, "detail": fault.detail, "retry": fault.retry, "now": now_ms}
     headers = {} if fault.retry is None else {"Retry-After": str(max(1, round(fault.retry)))}
-    if fault.code in (ErrorCode.TOO_LARGE, ErrorCode.TIMEOUT):
-        headers["Connection"] = "close"  # the rest of the body is not read
     return Json(body, fault.status, headers)
 
 

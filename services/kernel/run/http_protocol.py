@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 _LINE_BYTES = 4 * 1024
 _HEAD_BYTES = 8 * 1024
 _HEAD_S = 5.0
+_BODY_S = 15.0  # the application refuses after ten; the rest is read and dropped, so that its answer arrives
 
 _ANSWERS = {
     400: ("Bad Request", "bad_request", "not a valid HTTP request"),
@@ -88,7 +89,13 @@ class LimitedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._disarm()
+        if not self.parser.should_upgrade():
+            self._deadline = asyncio.get_running_loop().call_later(_BODY_S, self.transport.close)
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._disarm()
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """uvicorn calls this for every parse error."""
