@@ -64,7 +64,7 @@ export default [
     languageOptions: {
       ecmaVersion: 2023,
       sourceType: "module",
-      globals: { ...browser, ...names("process Buffer Response Request") },
+      globals: { ...browser, ...names("process Buffer Response Request setImmediate") },
     },
   },
 ];

@@ -1,6 +1,8 @@
 // Who this page is: a key kept in this profile, a key that lives as long as the tab, or a guest without one.
 
+import { publicKey, sign as signInArithmetic } from "./ed25519.js";
 import { keepKey, readKey } from "./key-store.js";
+import { sha512 } from "./verify.js";
 import { toBase64url, utf8 } from "./wire/bytes.js";
 import { peerIdOf } from "./wire/ids.js";
 
@@ -33,7 +35,7 @@ export async function openIdentity({ crypto, indexedDB }) {
   if (!subtle) return GUEST;
   const kept = await soon(profileKey(subtle, indexedDB)).catch(() => null);
   if (kept) return kept;
-  return tabKey(subtle).catch(() => GUEST);
+  return tabKey(subtle).catch(() => plainKey(crypto)).catch(() => GUEST);
 }
 
 /**
@@ -70,13 +72,35 @@ const tabKey = async (subtle) => identityOf(subtle, await newPair(subtle), "tab"
  * @param {SubtleCrypto} subtle
  * @param {CryptoKeyPair} pair
  * @param {"profile" | "tab"} lives
- * @returns {Promise<Identity>}
  */
 async function identityOf(subtle, pair, lives) {
   const raw = new Uint8Array(await subtle.exportKey("raw", pair.publicKey));
-  const hash = new Uint8Array(await subtle.digest("SHA-256", raw));
   const sign = async (/** @type {string} */ text) =>
     toBase64url(new Uint8Array(await subtle.sign({ name: "Ed25519" }, pair.privateKey, utf8(text))));
+  return named(subtle, raw, sign, lives);
+}
+
+/**
+ * A key in memory for a browser whose WebCrypto has no Ed25519.
+ * @param {Crypto} crypto
+ */
+async function plainKey(crypto) {
+  const { subtle } = crypto;
+  const hash = sha512(subtle);
+  const seed = crypto.getRandomValues(new Uint8Array(32));
+  const sign = async (/** @type {string} */ text) => toBase64url(await signInArithmetic(hash, seed, utf8(text)));
+  return named(subtle, await publicKey(hash, seed), sign, "tab");
+}
+
+/**
+ * @param {SubtleCrypto} subtle
+ * @param {Uint8Array<ArrayBuffer>} raw the public key
+ * @param {Identity["sign"]} sign
+ * @param {"profile" | "tab"} lives
+ * @returns {Promise<Identity>}
+ */
+async function named(subtle, raw, sign, lives) {
+  const hash = new Uint8Array(await subtle.digest("SHA-256", raw));
   await sign("egoat");
   return { lives, peerId: peerIdOf(hash), pk: toBase64url(raw), sign };
 }

@@ -1,5 +1,6 @@
 // Whether a received message was really signed by its sender, checked here and not believed from the node.
 
+import { verify as verifyInArithmetic } from "./ed25519.js";
 import { fromBase64url, utf8 } from "./wire/bytes.js";
 import { signedText } from "./wire/codec.js";
 import { isGuest, peerIdOf } from "./wire/ids.js";
@@ -9,7 +10,13 @@ import { isGuest, peerIdOf } from "./wire/ids.js";
  * @typedef {"good" | "bad" | "guest" | "unknown"} Proof
  */
 
-/** @typedef {{peerId: string, key: CryptoKey}} KnownKey */
+/** @typedef {{peerId: string, holds: (signature: Uint8Array<ArrayBuffer>, message: Uint8Array<ArrayBuffer>) => Promise<boolean>}} KnownKey */
+
+/**
+ * @param {SubtleCrypto} subtle
+ * @returns {import("./ed25519.js").Hash}
+ */
+export const sha512 = (subtle) => async (bytes) => new Uint8Array(await subtle.digest("SHA-512", bytes));
 
 /**
  * @param {SubtleCrypto | undefined} subtle
@@ -23,12 +30,21 @@ export function verifier(subtle) {
     if (!subtle) return "unknown";
     const signature = fromBase64url(sig ?? "");
     if (!pk || signature?.length !== 64) return "bad";
-    const known = keys.get(pk) ?? importKey(subtle, pk);
+    const known = keys.get(pk) ?? importKey(subtle, pk).catch(() => null);
     keys.set(pk, known);
     const found = await known;
     if (found?.peerId !== sender) return "bad";
-    return (await subtle.verify({ name: "Ed25519" }, found.key, signature, utf8(signedText(env)))) ? "good" : "bad";
+    return (await found.holds(signature, utf8(signedText(env)))) ? "good" : "bad";
   };
+}
+
+/**
+ * Null for a browser without Ed25519; a key that is none fails as before.
+ * @param {unknown} error
+ */
+function ifUnsupported(error) {
+  if (error instanceof DOMException && error.name === "NotSupportedError") return null;
+  throw error;
 }
 
 /**
@@ -40,6 +56,12 @@ async function importKey(subtle, pk) {
   const raw = fromBase64url(pk);
   if (raw?.length !== 32) return null;
   const hash = new Uint8Array(await subtle.digest("SHA-256", raw));
-  const key = await subtle.importKey("raw", raw, { name: "Ed25519" }, false, ["verify"]);
-  return { peerId: peerIdOf(hash), key };
+  const peerId = peerIdOf(hash);
+  const native = await subtle.importKey("raw", raw, { name: "Ed25519" }, false, ["verify"]).catch(ifUnsupported);
+  return {
+    peerId,
+    holds: native
+      ? (signature, message) => subtle.verify({ name: "Ed25519" }, native, signature, message)
+      : (signature, message) => verifyInArithmetic(sha512(subtle), raw, signature, message),
+  };
 }

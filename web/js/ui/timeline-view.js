@@ -35,6 +35,7 @@ export class TimelineView {
   constructor(acts, welcome) {
     this.acts = acts;
     this.shown = SHOWN;
+    this.lines = 0;
     this.atEnd = true;
     this.placed = false;
     /** @type {TimelineData | null} */
@@ -59,6 +60,8 @@ export class TimelineView {
 
   /** @param {TimelineData} data */
   update(data) {
+    if (!this.atEnd && this.data) this.shown += Math.max(0, data.lines.length - this.lines);
+    this.lines = data.lines.length;
     this.data = data;
     this.markUnread();
     const anchor = this.atEnd ? null : this.anchor();
@@ -70,7 +73,7 @@ export class TimelineView {
     arrange(this.rows, this.elements(rows));
     this.edges(whole);
     if (this.atEnd) this.scroller.scrollTop = this.scroller.scrollHeight;
-    else if (anchor) this.scroller.scrollTop += anchor.element.getBoundingClientRect().top - anchor.top;
+    else if (anchor) this.holdAt(anchor);
     this.showUnread();
     this.buttons();
     if (this.atEnd && document.visibilityState === "visible" && data.unread > 0) this.acts.read();
@@ -200,13 +203,19 @@ export class TimelineView {
     if (history?.loaded && !history.loading && !history.failed && scrollHeight <= clientHeight + 1) this.wantOlder();
   }
 
-  /** The first row on screen and where it stands, to stay there. */
+  /** The first message on screen and where it stands, to stay there; the line of a day moves up as older ones come. */
   anchor() {
     const top = this.scroller.getBoundingClientRect().top;
-    for (const element of this.rows.children) {
+    for (const [key, { element }] of this.held) {
       const place = element.getBoundingClientRect();
-      if (place.bottom > top) return { element, top: place.top };
+      if (place.bottom > top && element.hasAttribute("data-message")) return { key, bottom: place.bottom };
     }
     return null;
+  }
+
+  /** @param {{key: string, bottom: number}} anchor its element may be another one by now */
+  holdAt({ key, bottom }) {
+    const element = this.held.get(key)?.element;
+    if (element) this.scroller.scrollTop += element.getBoundingClientRect().bottom - bottom;
   }
 }

@@ -1,0 +1,129 @@
+// A world with a clock that is moved by hand, rungs that do what the test says, and a node that is a function.
+
+/** Lets promise chains run dry. */
+async function turn() {
+  for (let count = 0; count < 6; count += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** The same for signatures and hashes, which are made on other threads in real time. */
+export async function settle() {
+  for (let count = 0; count < 4; count += 1) {
+    await turn();
+    await new Promise((resolve) => setTimeout(resolve, 3));
+  }
+}
+
+/** @param {(path: string, body: any, headers: Record<string, string>) => any} [node] what a request is answered */
+export function fakeWorld(node = () => null) {
+  let now = 1_000;
+  let serial = 0;
+  /** @type {{id: number, at: number, run: () => void}[]} */
+  let timers = [];
+  const world = {
+    wallOffset: 1_700_000_000_000,
+    /** @type {any[]} */
+    asked: [],
+    node,
+    WebSocket: /** @type {any} */ (null),
+    now: () => now,
+    wall: () => now + world.wallOffset,
+    random: (/** @type {number} */ count) => Uint8Array.from({ length: count }, () => (serial = (serial * 73 + 41) & 255)),
+    setTimeout(/** @type {() => void} */ run, /** @type {number} */ ms) {
+      serial += 1;
+      const id = timers.length + serial * 1000;
+      timers.push({ id, at: now + ms, run });
+      return id;
+    },
+    clearTimeout(/** @type {number | undefined} */ id) {
+      timers = timers.filter((timer) => timer.id !== id);
+    },
+    async fetch(/** @type {any} */ path, /** @type {any} */ init = {}) {
+      const body = init.body ? JSON.parse(init.body) : null;
+      world.asked.push({ path, body, headers: init.headers });
+      const answer = await world.node(path, body, init.headers);
+      if (init.signal?.aborted) throw init.signal.reason;
+      if (!answer) throw new TypeError("no connection");
+      return new Response(JSON.stringify(answer.body ?? answer), { status: answer.status ?? 200 });
+    },
+    /** Moves the clock, running what falls due in order. @param {number} ms */
+    async pass(ms) {
+      const end = now + ms;
+      for (;;) {
+        await turn();
+        const [next] = timers.filter(({ at }) => at <= end).sort((one, other) => one.at - other.at || one.id - other.id);
+        if (!next) break;
+        timers = timers.filter((timer) => timer !== next);
+        now = Math.max(now, next.at);
+        next.run();
+      }
+      now = end;
+      await settle();
+    },
+  };
+  return world;
+}
+
+/**
+ * A rung whose links the test holds: `links` lists every dial, newest last.
+ * @param {string} name
+ * @param {{alone?: boolean}} [options]
+ */
+export function fakeRung(name, { alone = false } = {}) {
+  /** @type {FakeLink[]} */
+  const links = [];
+  return {
+    name,
+    echo: { active: 1_500, standby: 20_000 },
+    window: { count: 64, bytes: 60_000, alone },
+    links,
+    get last() {
+      return /** @type {FakeLink} */ (links.at(-1));
+    },
+    dial(/** @type {any} */ context, /** @type {any} */ events) {
+      const link = new FakeLink(context, events);
+      links.push(link);
+      return link;
+    },
+  };
+}
+
+export class FakeLink {
+  /**
+   * @param {any} context
+   * @param {any} events
+   */
+  constructor(context, events) {
+    this.context = context;
+    this.events = events;
+    this.closed = false;
+    this.active = false;
+    /** @type {any[]} */
+    this.sent = [];
+    /** Whether echoes are answered. */
+    this.alive = true;
+  }
+
+  /** @param {any} frame */
+  send(frame) {
+    if (frame.type === "ping") {
+      const pong = { type: "pong", t: frame.t, now: this.context.world.wall() };
+      if (this.alive) queueMicrotask(() => this.closed || this.events.frame(pong));
+      return;
+    }
+    this.sent.push(frame);
+  }
+
+  /** @param {boolean} active */
+  activate(active) {
+    this.active = active;
+  }
+
+  close() {
+    this.closed = true;
+  }
+
+  /** The envelopes sent here, as objects. */
+  get said() {
+    return this.sent.filter(({ type }) => type === "send").map(({ env }) => JSON.parse(env));
+  }
+}

@@ -1,0 +1,321 @@
+// One room without a browser: messages, acks, changes of rung, faults, gaps, resets, forgeries and people.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { openIdentity } from "../../web/js/identity.js";
+import { keyOf } from "../../web/js/log.js";
+import { Room, socketUrls } from "../../web/js/room.js";
+import { verifier } from "../../web/js/verify.js";
+import { fakeRung, fakeWorld, settle } from "./fakes.js";
+
+const LOG = "00000000000000aa";
+const WS = "websocket-direct";
+const POLL = "http-polling";
+const PLACE = { protocol: "http:", host: "node:8080", hostname: "node", origin: "http://node:8080" };
+const { crypto } = globalThis;
+const guest = { crypto: /** @type {any} */ ({}), indexedDB: undefined };
+const keyed = { crypto, indexedDB: undefined };
+
+/** A node's log that `/history` reads. */
+function fakeLog() {
+  const log = {
+    id: LOG,
+    floor: 0,
+    /** @type {any[]} */
+    rows: [],
+    add(/** @type {any} */ sealed) {
+      const row = { seq: log.rows.length + 1, at: 5, ...sealed };
+      log.rows.push(row);
+      return { type: "message", ...row };
+    },
+    answer(/** @type {string} */ path) {
+      const query = new URL(path, "http://node").searchParams;
+      const place = { log_id: log.id, floor: log.floor, head: log.rows.length };
+      const cursor = query.get("after") || query.get("before");
+      const [of, seq] = cursor ? cursor.split(".") : [log.id, "0"];
+      if (of !== log.id) return { ...place, items: [], reset: { ...place, reason: "log" } };
+      const items = query.has("after")
+        ? log.rows.filter((row) => row.seq > Number(seq))
+        : log.rows.filter((row) => !cursor || row.seq <= Number(seq)).slice(-60).reverse();
+      return { ...place, items, next: "", more: false };
+    },
+  };
+  return log;
+}
+
+/**
+ * @param {any} [browser]
+ * @param {readonly any[]} [earlier] what the log holds already
+ */
+async function start(browser = keyed, earlier = []) {
+  const log = fakeLog();
+  for (const sealed of earlier) log.add(sealed);
+  const world = fakeWorld((path) => (path.startsWith("/history") ? log.answer(path) : null));
+  const [ws, poll] = [fakeRung(WS), fakeRung(POLL, { alone: true })];
+  const identity = await openIdentity(browser);
+  const room = new Room({
+    world: /** @type {any} */ (world), room: "r", name: "Ann", session: "0".repeat(16), identity,
+    kinds: new Map([[WS, ws], [POLL, poll]]), place: PLACE, verify: verifier(crypto.subtle), own: new Set(), mark: "",
+    changed: () => {}, keepOwn: () => {},
+  });
+  room.start();
+  await settle();
+  return { room, world, ws, poll, log, identity };
+}
+
+/** @param {Awaited<ReturnType<typeof start>>} parts */
+const welcome = ({ room, world, log }, roster = []) => ({
+  type: "welcome", v: 1, peer_id: room.peerId, token: "t", log_id: log.id, head: log.rows.length, floor: log.floor,
+  now: world.wall(), roster, turn: null,
+});
+
+/** @param {any} [browser] */
+async function joined(browser) {
+  const parts = await start(browser);
+  parts.ws.last.events.opened(welcome(parts));
+  await settle();
+  return parts;
+}
+
+/** @param {Room} room */
+const shown = (room) => room.timeline.lines.map(({ text, state }) => `${text} ${state}`);
+const ack = (/** @type {any} */ env, seq = 1) => ({ type: "ack", id: env.id, seq, log_id: LOG, at: 7 });
+const words = (/** @type {any} */ link) => link.said.map((/** @type {any} */ { body }) => body.text);
+
+/** Somebody else, who signs. */
+async function stranger() {
+  const pair = /** @type {CryptoKeyPair} */ (await crypto.subtle.generateKey({ name: "Ed25519" }, true, ["sign", "verify"]));
+  const raw = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
+  const { peerIdOf } = await import("../../web/js/wire/ids.js");
+  const sender = peerIdOf(new Uint8Array(await crypto.subtle.digest("SHA-256", raw)));
+  let n = 0;
+  return async (/** @type {string} */ text, claimed = sender) => {
+    n += 1;
+    const hlc = `018bcfe56b${n.toString(16).padStart(2, "0")}-0000`;
+    const env = JSON.stringify({ id: `m${n}`, room: "r", sender: claimed, stream: "1".repeat(16), n, kind: "text", hlc, body: { text, name: "Bob" } });
+    const sig = await crypto.subtle.sign({ name: "Ed25519" }, pair.privateKey, new TextEncoder().encode(`egoat.1|${env}`));
+    return { env, sig: Buffer.from(sig).toString("base64url"), pk: Buffer.from(raw).toString("base64url") };
+  };
+}
+
+test("a message shows at once as queued and becomes at the node in place", async () => {
+  const { room, ws } = await joined();
+  room.say("one");
+  room.say("two");
+  assert.deepEqual(shown(room), ["one queued", "two queued"]);
+  await settle();
+  assert.deepEqual(words(ws.last), ["one", "two"]);
+  ws.last.events.frame(ack(ws.last.said[0], 1));
+  assert.deepEqual(shown(room), ["one node", "two queued"]);
+  ws.last.events.frame(ack(ws.last.said[1], 2));
+  assert.deepEqual(shown(room), ["one node", "two node"]);
+  assert.equal(room.sender.waiting, 0);
+});
+
+test("what is written before any path is up leaves with the first one, signed by this key", async () => {
+  const parts = await start();
+  parts.room.say("early");
+  await settle();
+  parts.ws.last.events.opened(welcome(parts));
+  await settle();
+  const [frame] = parts.ws.last.sent.filter(({ type }) => type === "send");
+  assert.equal(JSON.parse(frame.env).sender, parts.identity.peerId);
+  assert.equal(await verifier(crypto.subtle)(parts.room.peerId, frame), "good");
+});
+
+test("a change of rung sends everything unacked again, under the same ids and in order", async () => {
+  const { room, ws, poll, world } = await joined();
+  await world.pass(600);
+  poll.last.events.opened(null);
+  for (const text of ["one", "two", "three"]) room.say(text);
+  await settle();
+  const first = ws.last.said;
+  ws.last.events.frame(ack(first[0], 1));
+  ws.last.events.ended({ what: "closed", evidence: "gone", final: false, code: "1006" });
+  await settle();
+  assert.equal(poll.last.active, true);
+  assert.deepEqual(poll.last.said, first.slice(1));
+});
+
+test("a link that falls silent is left within five seconds and the next one carries within ten", async () => {
+  const { room, ws, poll, world } = await joined();
+  await world.pass(600);
+  poll.last.events.opened(null);
+  await world.pass(3000);
+  ws.last.alive = false;
+  const cut = world.now();
+  room.say("through");
+  while (room.driver.state.active === WS) await world.pass(100);
+  assert.ok(world.now() - cut <= 5000, String(world.now() - cut));
+  await settle();
+  assert.deepEqual(words(poll.last), ["through"]);
+  await world.pass(2600);
+  assert.equal(ws.links.length, 2, "it dials the better rung again");
+});
+
+test("a clock that was refused is corrected, and the message goes again under its id", async () => {
+  const { room, ws, world } = await joined();
+  world.wallOffset += 3_600_000;
+  room.say("future");
+  room.say("later");
+  await settle();
+  const [future, later] = ws.last.said;
+  const now = world.wall() - 3_600_000;
+  for (const env of [future, later]) {
+    ws.last.events.frame({ type: "fault", code: "clock", detail: "ahead", retry: 0, id: env.id, now });
+  }
+  await settle();
+  const again = ws.last.said.slice(2);
+  assert.deepEqual(again.map(({ id }) => id), [future.id, later.id]);
+  assert.ok(again.every(({ hlc }) => parseInt(hlc.slice(0, 12), 16) - now < 1000));
+  assert.deepEqual(shown(room), ["future queued", "later queued"]);
+  assert.ok(Math.abs(room.nodeNow() - now) < 1000);
+});
+
+test("a final fault turns the message red with its reason; trying again keeps its id", async () => {
+  const { room, ws } = await joined();
+  room.say("bad");
+  await settle();
+  const [env] = ws.last.said;
+  ws.last.events.frame({ type: "fault", code: "too_large", detail: "a text has at most 16,384 bytes", retry: null, id: env.id });
+  assert.equal(room.timeline.lines[0]?.state, "failed");
+  assert.equal(room.timeline.lines[0]?.reason, "a text has at most 16,384 bytes");
+  room.sayAgain(/** @type {any} */ (room.timeline.lines[0]));
+  await settle();
+  assert.equal(ws.last.said[1].id, env.id);
+  assert.deepEqual(shown(room), ["bad queued"]);
+});
+
+test("a fault for the moment is waited out in order", async () => {
+  const { room, ws, world } = await joined();
+  room.say("one");
+  await settle();
+  ws.last.events.frame({ type: "fault", code: "unavailable", detail: "storage is away", retry: 1, id: ws.last.said[0].id });
+  room.say("two");
+  await settle();
+  assert.deepEqual(words(ws.last), ["one"]);
+  await world.pass(1100);
+  assert.deepEqual(words(ws.last), ["one", "one", "two"]);
+  assert.deepEqual(shown(room), ["one queued", "two queued"]);
+});
+
+test("history, live messages and the holes between them become one list without repeats", async () => {
+  const say = await stranger();
+  const parts = await start(keyed, [await say("a"), await say("b")]);
+  const { room, ws, log } = parts;
+  ws.last.events.opened(welcome(parts));
+  const frames = [];
+  for (const text of ["c", "d", "e"]) frames.push(log.add(await say(text)));
+  ws.last.events.frame(frames[2]);
+  ws.last.events.frame(frames[2]);
+  ws.last.events.frame(frames[0]);
+  await settle();
+  assert.deepEqual(shown(room), ["a node", "b node", "c node", "d node", "e node"]);
+  assert.equal(room.log.cursor(), `${LOG}.5`);
+});
+
+test("a joining carries the cursor of what is held without a hole", async () => {
+  const parts = await start(keyed, [await (await stranger())("a")]);
+  assert.equal(parts.ws.last.context.cursor(), `${LOG}.1`);
+});
+
+test("a message under another's name is shown as such, a guest's as a guest's", async () => {
+  const { room, ws, log } = await joined();
+  const say = await stranger();
+  const honest = await say("honest");
+  const forged = await say("forged", room.peerId);
+  const changed = await say("changed");
+  ws.last.events.frame(log.add(honest));
+  ws.last.events.frame(log.add(forged));
+  ws.last.events.frame(log.add({ ...changed, env: changed.env.replace("changed", "altered") }));
+  ws.last.events.frame(log.add({ env: (await say("hi", "guest:Eve")).env }));
+  await settle();
+  const proofs = room.timeline.lines.map((line) => `${line.text} ${room.log.proofs.get(keyOf(line))}`);
+  assert.deepEqual(proofs, ["honest good", "forged bad", "altered bad", "hi guest"]);
+  assert.equal(room.timeline.lines.at(-1)?.verified, false);
+});
+
+test("unknown kinds and unreadable envelopes keep their place and are not taken for text", async () => {
+  const { room, ws, log } = await joined();
+  const odd = { id: "x", room: "r", sender: "guest:Eve", kind: "poll", hlc: "018bcfe56800-0000", body: { text: "no" } };
+  ws.last.events.frame(log.add({ env: JSON.stringify(odd) }));
+  ws.last.events.frame(log.add({ env: "{" }));
+  ws.last.events.frame(log.add({ env: JSON.stringify({ ...odd, id: "y", room: "other", kind: "text" }) }));
+  await settle();
+  assert.deepEqual(room.timeline.lines.map(({ text }) => text), [null, null, null]);
+  assert.equal(room.log.cursor(), `${LOG}.3`);
+});
+
+test("a replaced log keeps what only this page holds, says so, and offers to send its own again", async () => {
+  const { room, ws, log } = await joined();
+  room.say("mine");
+  await settle();
+  const sealed = ws.last.sent.at(-1);
+  ws.last.events.frame(log.add({ env: sealed.env, sig: sealed.sig, pk: sealed.pk }));
+  await settle();
+  log.id = "00000000000000bb";
+  log.rows = [];
+  ws.last.events.frame({ type: "reset", reason: "log", floor: 0, head: 0, log_id: log.id });
+  await settle();
+  assert.deepEqual(shown(room), ["mine kept"]);
+  assert.match(room.notes.list.at(-1)?.text ?? "", /replaced/);
+  room.sayAgain(/** @type {any} */ (room.timeline.lines[0]));
+  await settle();
+  assert.deepEqual(ws.last.sent.at(-1), sealed);
+  ws.last.events.frame({ ...ack(JSON.parse(sealed.env), 1), log_id: log.id });
+  assert.deepEqual(shown(room), ["mine node"]);
+});
+
+test("people join and leave once, whatever their number of tabs; oneself is no news", async () => {
+  const { room, ws } = await joined();
+  const frame = (/** @type {string} */ type, session = "s1", peer = "p2", name = "Bob") =>
+    ({ type, peer_id: peer, room: "r", session, name, verified: true });
+  for (const item of [frame("peer_joined"), frame("peer_joined", "s2"), frame("peer_left"), frame("peer_left", "s2"),
+    frame("peer_joined", "mine", room.peerId, "Ann"), { ...frame("peer_joined", "s3"), room: "other" }]) {
+    ws.last.events.frame(item);
+  }
+  assert.deepEqual(room.notes.list.map(({ text }) => text), ["Bob joined", "Bob left"]);
+  assert.deepEqual(room.present().map(({ name }) => name), ["Ann"]);
+});
+
+test("a verified peer changes its name in place, a guest joins anew and keeps its own messages", async () => {
+  const one = await joined();
+  one.room.rename("Anna");
+  assert.deepEqual(one.ws.last.sent.at(-1), { type: "name", name: "Anna" });
+  assert.equal(one.ws.links.length, 1);
+  const two = await joined(guest);
+  two.room.say("by Ann");
+  await settle();
+  assert.equal(two.room.rename("Anna"), false, "its message still waits under the old label");
+  two.ws.last.events.frame(ack(two.ws.last.said[0], 1));
+  assert.equal(two.room.rename("Anna"), true);
+  assert.equal(two.room.peerId, "guest:Anna");
+  assert.equal(two.ws.links.length, 2);
+  assert.equal(two.ws.links[0]?.closed, true);
+  assert.equal(two.room.timeline.lines[0]?.mine, true);
+});
+
+test("a join that is refused for good is told and not repeated until something changes", async () => {
+  const { room, ws, world } = await start(guest);
+  ws.last.events.ended({ what: "refused", evidence: "this name is reserved", final: true, code: "forbidden" });
+  await world.pass(200_000);
+  assert.equal(ws.links.length, 1);
+  assert.equal(room.refusal?.evidence, "this name is reserved");
+  room.rename("Else");
+  await settle();
+  assert.equal(ws.links.length, 2);
+  assert.equal(room.refusal, null);
+});
+
+test("a text too large for the node is named before it is queued", async () => {
+  const { room } = await joined();
+  assert.equal(room.textProblem("x".repeat(16_384)), null);
+  assert.match(room.textProblem("é".repeat(8_193)) ?? "", /16,386/);
+  assert.match(room.textProblem("\u0001".repeat(16_000)) ?? "", /too large/);
+});
+
+test("sockets are tried at the page's own origin first", () => {
+  assert.deepEqual(socketUrls(PLACE, 9000), ["ws://node:8080/signal", "ws://node:9000/signal"]);
+  assert.deepEqual(socketUrls({ ...PLACE, protocol: "https:" }, 9000)[0], "wss://node:8080/signal");
+  assert.deepEqual(socketUrls(PLACE, null).length, 1);
+});
