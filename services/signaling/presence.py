@@ -41,7 +41,7 @@ class Presence:
     async def come(self, room: Room, link: Link) -> None:
         """Lets the session in and tells the room; raises Fault when the room or the address is full,
         or a guest's label is the name of a verified peer."""
-        await self._look(room)
+        await self.look(room)
         mine = self._entry(link)
         check_counts(mine, room.view.entries, self._most_sockets, self._most_peers)
         if not mine.verified:
@@ -49,11 +49,11 @@ class Presence:
         leaving = self._leaving.pop((room.name, link.key), None)
         if leaving is not None:
             leaving.cancel()
+        await self._hold(room, [mine])
         old = room.links.get(link.key)
         if old is not None:
             room.replace(old)
-        room.links[link.key] = link
-        await self._hold(room, [mine])
+        room.links[link.key] = link  # from here on it is sent frames, and `welcome` comes before them
         room.apply(Came(self._rooms.replica, mine))
 
     async def renamed(self, room: Room, link: Link, name: str) -> None:
@@ -98,9 +98,10 @@ class Presence:
             rooms = list(self._rooms.open.values())
             for room in rooms:
                 await self._hold(room, [self._entry(link) for link in room.links.values()])
-            await self._look(*rooms)
+            await self.look(*rooms)
 
-    async def _look(self, *rooms: Room) -> None:
+    async def look(self, *rooms: Room) -> None:
+        """Brings the views of these rooms up to the shared roster, as far as it can be read."""
         if not rooms:
             return
         try:

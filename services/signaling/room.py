@@ -68,6 +68,7 @@ class Room:
     def __init__(self, name: RoomId, feed: Feed, hub: "Rooms") -> None:
         self.name = name
         self.links: dict[Key, Link] = {}
+        self.arriving: set[Link] = set()  # reference sockets with their 101, on their way into the roster
         self.view = View(name)
         self.channel = Channel(feed, hub.storage, hub.group)
         self._feed, self._hub = feed, hub
@@ -99,8 +100,16 @@ class Room:
                 if not link.reference:
                     link.outlet.send(change)
                 elif isinstance(change, PeerJoined):
-                    shown = reference_name(change.peer_id)
-                    link.outlet.send_json(_json(_ReferenceJoined("peer_joined", shown, self.name)))
+                    self._tell_reference(link, change.peer_id)
+
+    def catch_up(self, link: Link) -> None:
+        """Tells a reference socket of those who came after its 101 and before its place in the roster."""
+        for each in self.view.entries.values():
+            if each.key != link.key and each.since >= link.since and not each.gone:
+                self._tell_reference(link, each.peer)
+
+    def _tell_reference(self, link: Link, peer: str) -> None:
+        link.outlet.send_json(_json(_ReferenceJoined("peer_joined", reference_name(peer), self.name)))
 
     def relay(self, link: Link, event: Signalled) -> None:
         """Passes a signal on; raises Fault(NOT_FOUND) when nobody in the room is its target."""
@@ -133,7 +142,7 @@ class Room:
             return
 
     def _deliver(self, event: Signalled) -> None:
-        for link in tuple(self.links.values()):
+        for link in {*self.links.values(), *self.arriving}:
             if not event.reaches(*link.key):
                 continue
             if link.reference:

@@ -40,6 +40,8 @@ class View:
             here = found.get(key)
             if key in mine or (here is not None and not here.gone):
                 continue
+            if here is not None and here.since >= self.entries[key].since:
+                self.entries[key] = here
             if now - self._missing.setdefault(key, now) >= LEAVE_GRACE_S:
                 changes += self._left(key)
         return changes

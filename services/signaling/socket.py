@@ -81,6 +81,7 @@ class Sockets:
             if SUBPROTOCOL not in [part.strip() for part in offered.split(",")]:
                 member = _reference_member(request.path)
                 async with self._rooms.use(member.room) as room:
+                    await self._presence.look(room)
                     check_label(member.name, room.view.entries.values())
         except Fault as fault:
             return refusal(connection, fault)
@@ -219,8 +220,7 @@ class Sockets:
         async with self._rooms.use(member.room) as room:
             link = Link(member, outlet, reference=True, since=self._clock.wall_ms(), address=address)
             try:
-                await self._claim_label(room, member)
-                await self._presence.come(room, link)
+                await self._arrive(room, link)
             except Fault as fault:
                 code = CloseCode.TRY_LATER if fault.code is ErrorCode.TOO_MANY else CloseCode.LABEL_IN_USE
                 await connection.close(code, fault.detail[:100])
@@ -230,6 +230,20 @@ class Sockets:
                 await self._read_reference(room, link)
             finally:
                 self._presence.go(room, link)
+
+    async def _arrive(self, room: Room, link: Link) -> None:
+        """Brings a reference socket into the roster; it has its 101, so signals reach it meanwhile. Raises Fault."""
+        taken = any(other.member.peer == link.member.peer for other in room.arriving)
+        room.arriving.add(link)
+        try:
+            if taken:
+                raise Fault(ErrorCode.FORBIDDEN, "another socket has this name")
+            await self._presence.look(room)
+            await self._claim_label(room, link.member)
+            await self._presence.come(room, link)
+            room.catch_up(link)
+        finally:
+            room.arriving.discard(link)
 
     async def _claim_label(self, room: Room, member: Member) -> None:
         """Raises Fault when another reference socket has the label and still answers."""

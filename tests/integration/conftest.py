@@ -1,5 +1,6 @@
 """A real Redis in a container, and a node of real processes on it."""
 
+import secrets
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
@@ -10,6 +11,8 @@ from testcontainers.community.redis import RedisContainer
 from tests.support.node import RunningNode
 
 REDIS_IMAGE = "egoat-redis:latest"
+FRIEND = "https://ok.example"
+"""An origin that the shared node was told to allow."""
 
 
 @pytest.fixture(scope="session")
@@ -21,9 +24,12 @@ def redis_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def node(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
-    """One node with two signaling replicas for all tests of the session."""
-    with RunningNode(tmp_path_factory.mktemp("node"), redis_url).running() as running:
+    """One node with two gateways and two signaling replicas for all tests of the session."""
+    extra = {"NODE_ALLOWED_ORIGINS": FRIEND}
+    with RunningNode(tmp_path_factory.mktemp("node"), redis_url, twin=True, extra=extra).running() as running:
         yield running
+        for process in running.processes:
+            assert "Traceback" not in process.log(), f"{process.name} has a bug:\n{process.log()[-4000:]}"
 
 
 @pytest_asyncio.fixture
@@ -31,3 +37,9 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client."""
     async with httpx.AsyncClient(timeout=15) as client:
         yield client
+
+
+@pytest.fixture
+def room() -> str:
+    """A room that nobody else uses."""
+    return f"room-{secrets.token_hex(5)}"

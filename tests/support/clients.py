@@ -1,6 +1,7 @@
 """Clients for tests: an `egoat.1` socket, a plain HTTP client, signed peers and their envelopes."""
 
 import asyncio
+import contextlib
 import json
 import secrets
 import time
@@ -63,16 +64,24 @@ class Author:
 
 
 class Socket:
-    """One `egoat.1` socket: `async with Socket(url, room, author) as s`."""
+    """One `egoat.1` socket: `async with Socket(url, room, author) as s`. `hello` overwrites its fields."""
 
-    def __init__(self, url: str, room: str, author: Author, **hello: Any) -> None:
+    def __init__(
+        self, url: str, room: str, author: Author, *, headers: dict[str, str] | None = None, **hello: Any
+    ) -> None:
         self.url, self.room, self.author, self._hello = url, room, author, hello
+        self._headers = headers or {}
         self.welcome: Frame = {}
         self.seen: list[Frame] = []
 
     async def __aenter__(self) -> Self:
         self.ws: ClientConnection = await connect(
-            self.url, subprotocols=[Subprotocol("egoat.1")], compression=None, max_size=2**20
+            self.url,
+            subprotocols=[Subprotocol("egoat.1")],
+            compression=None,
+            max_size=2**20,
+            max_queue=None,
+            additional_headers=self._headers,
         )
         challenge = await self.frame()
         assert challenge["type"] == "challenge"
@@ -106,6 +115,15 @@ class Socket:
                 found = await self.frame(within)
                 if found["type"] in kinds:
                     return found
+
+    async def during(self, seconds: float) -> list[Frame]:
+        """Every frame that comes within so many seconds."""
+        found: list[Frame] = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while True:
+                    found.append(await self.frame(seconds + 1))
+        return found
 
     async def messages(self, count: int, within: float = 10.0) -> list[Frame]:
         """The next so many messages."""

@@ -62,22 +62,48 @@ class Process:
             self.popen.send_signal(number)
         return self.popen.wait(15)
 
+    def restart(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Ends it with this signal and starts it anew; returns when it is ready."""
+        self.stop(number)
+        self.start()
+
     def log(self) -> str:
         """What it has said so far."""
         return self._log.read_text()
 
+    def memory(self, field: str = "VmRSS") -> float:
+        """MiB resident now, or at most since `forget_peak` with `VmHWM`."""
+        assert self.popen is not None
+        status = Path(f"/proc/{self.popen.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field)) / 1024
+
+    def forget_peak(self) -> float:
+        """Starts `VmHWM` anew; returns MiB resident now."""
+        assert self.popen is not None
+        Path(f"/proc/{self.popen.pid}/clear_refs").write_text("5")
+        return self.memory()
+
 
 class RunningNode:
-    """The processes of one node. `ws` are the ports of the signaling replicas, `http` that of the gateway."""
+    """The processes of one node. `ws` are the ports of the signaling replicas, `http` that of the gateway.
+
+    With `twin` a second gateway serves on the port `http2`.
+    """
 
     def __init__(
-        self, folder: Path, redis_url: str, *, replicas: int = 2, extra: dict[str, str] | None = None
+        self,
+        folder: Path,
+        redis_url: str,
+        *,
+        replicas: int = 2,
+        twin: bool = False,
+        extra: dict[str, str] | None = None,
     ) -> None:
         self.folder, self.db = folder, folder / "chat.db"
         secret, key = folder / "node.secret", folder / "node.key"
         secrets.make(secret, key)
         self.secret = bytes.fromhex(secret.read_text())
-        door, self.http, *ports = free_ports(2 + 3 + 2 * replicas)
+        door, self.http, self.http2, health2, *ports = free_ports(4 + 3 + 2 * replicas)
         health, self.ws = ports[: 3 + replicas], ports[3 + replicas :]
         self.storage_address = f"127.0.0.1:{door}"
         env = (
@@ -107,6 +133,9 @@ class RunningNode:
             for port, inner in zip(self.ws, health[3:], strict=True)
         ]
         self.processes = [self.storage, *self.signaling, self.gateway, self.transport]
+        if twin:
+            self.gateway2 = self._process("gateway", env | {"GATEWAY_PORT": str(self.http2)}, health2)
+            self.processes.append(self.gateway2)
 
     def _process(self, name: str, env: dict[str, str], health: int) -> Process:
         env = env | {f"{name.upper()}_INTERNAL_PORT": str(health)}
@@ -116,6 +145,11 @@ class RunningNode:
     def base(self) -> str:
         """URL of the gateway."""
         return f"http://127.0.0.1:{self.http}"
+
+    @property
+    def base2(self) -> str:
+        """URL of the second gateway."""
+        return f"http://127.0.0.1:{self.http2}"
 
     def socket_url(self, replica: int = 0) -> str:
         """URL of `/signal` on one replica."""
