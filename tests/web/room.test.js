@@ -4,7 +4,8 @@ import { test } from "node:test";
 
 import { openIdentity } from "../../web/js/identity.js";
 import { keyOf } from "../../web/js/log.js";
-import { Room, socketUrls } from "../../web/js/room.js";
+import { Room } from "../../web/js/room.js";
+import { socketUrls } from "../../web/js/rungs/websocket-direct.js";
 import { verifier } from "../../web/js/verify.js";
 import { fakeRung, fakeWorld, settle } from "./fakes.js";
 

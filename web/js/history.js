@@ -4,9 +4,10 @@ import { request } from "./api.js";
 import { firstGap } from "./coverage.js";
 import { follow, olderThan, reset } from "./timeline.js";
 import { writeCursor } from "./wire/codec.js";
+import { LIMITS } from "./wire/protocol.gen.js";
 
 const FIRST_PAGE = 60;
-const PAGE = 100;
+const PAGE = LIMITS.HISTORY_DEFAULT;
 const AGAIN_MS = 3_000;
 
 /** What one item of `/history?full=1` carries, as far as it is used here. */
@@ -84,7 +85,7 @@ export class History {
   async fillFrom(gap) {
     const { logId } = this.timeline;
     if (logId === null) return false;
-    const page = await this.ask({ after: writeCursor(logId, gap.from), limit: 200 });
+    const page = await this.ask({ after: writeCursor(logId, gap.from), limit: LIMITS.HISTORY_PAGE });
     if (!page) return false;
     if (page["reset"]) this.replace(page["reset"]);
     else this.takeAll(page, false);

@@ -13,6 +13,7 @@ import { unreadTitle } from "./ui/title.js";
 import { verifier } from "./verify.js";
 import { toHex } from "./wire/bytes.js";
 import { roomName } from "./wire/ids.js";
+import { LIMITS } from "./wire/protocol.gen.js";
 
 /** @type {import("./api.js").World} */
 const world = {
@@ -243,8 +244,8 @@ async function learnNode(room, isOver) {
     const facts = {
       wsPort: Number(wsPort) || null,
       publicBase: typeof publicBase === "string" ? publicBase : "",
-      textBytes: Number(limits?.text) || 16_384,
-      frameBytes: Number(limits?.frame) || 65_536,
+      textBytes: Number(limits?.text) || LIMITS.TEXT_BYTES,
+      frameBytes: Number(limits?.frame) || LIMITS.FRAME_BYTES,
     };
     if (!isOver()) room.learnNode(facts, { now: Number(now) || asked, asked });
   } catch {

@@ -1,5 +1,7 @@
 // Names of people and rooms: friendly suggestions, and the rule that says which names a node accepts.
 
+import { LIMITS } from "./wire/protocol.gen.js";
+
 const COLOURS = [
   "Amber", "Blue", "Copper", "Coral", "Crimson", "Golden", "Green", "Indigo", "Ivory", "Jade", "Misty", "Olive",
   "Pearl", "Quiet", "Ruby", "Russet", "Silver", "Snowy", "Sunny", "Swift", "Teal", "Velvet", "Violet", "Wild",
@@ -9,7 +11,7 @@ const ANIMALS = [
   "Lark", "Lynx", "Marten", "Otter", "Owl", "Panda", "Puffin", "Raven", "Robin", "Seal", "Swan", "Tapir", "Wren",
 ];
 const RESERVED = new Set(["guest", "node", "system", "server", "owner", "admin", "egoat"]);
-const LONGEST = 64;
+const LONGEST = LIMITS.NAME_CHARS;
 
 /**
  * A friendly name such as "Amber Fox".
@@ -63,7 +65,7 @@ export function roomFrom(text) {
  */
 export function roomProblem(room) {
   if (room === "") return "Type the name of a room.";
-  if (Array.from(room).length > LONGEST) return "A room name has at most 64 characters.";
+  if (Array.from(room).length > LONGEST) return `A room name has at most ${LONGEST} characters.`;
   if (room === "." || room === "..") return "A room name needs a letter or a digit.";
   if (!/^[\p{L}\p{M}\p{N}_\-.]+$/u.test(room)) return "A room name has letters, digits and _ - . only.";
   if (/^[a-z2-7]{32}$/.test(room)) return "Names of this form are reserved for encrypted rooms.";

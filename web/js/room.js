@@ -7,11 +7,13 @@ import { keyOf, Log } from "./log.js";
 import { learn, nodeTime, unset } from "./node-clock.js";
 import { Notes } from "./notes.js";
 import { People } from "./people.js";
+import { socketUrls } from "./rungs/websocket-direct.js";
 import { Sender } from "./sender.js";
 import * as timelines from "./timeline.js";
 import { utf8Length } from "./wire/bytes.js";
 import { checkRoster } from "./wire/codec.js";
 import { guestId, isGuest } from "./wire/ids.js";
+import { LIMITS } from "./wire/protocol.gen.js";
 
 /** @typedef {import("./wire/codec.js").Frame} Frame */
 /** @typedef {import("./timeline.js").Line} Line */
@@ -51,7 +53,7 @@ export class Room {
     this.own = new Set(parts.own);
     this.clock = unset;
     /** @type {NodeFacts} */
-    this.facts = { wsPort: null, publicBase: "", textBytes: 16_384, frameBytes: 65_536 };
+    this.facts = { wsPort: null, publicBase: "", textBytes: LIMITS.TEXT_BYTES, frameBytes: LIMITS.FRAME_BYTES };
     /** @type {string | null} */
     this.token = null;
     /** @type {import("./rungs/index.js").Ending | null} */
@@ -314,16 +316,4 @@ export class Room {
     if (typeof id !== "string") return;
     this.sender.fault({ id, code, detail, retry: typeof retry === "number" ? retry : null, now: time });
   }
-}
-
-/**
- * Where a socket may be opened: at the page's own origin, then at the node's WebSocket port.
- * @param {{protocol: string, host: string, hostname: string}} place
- * @param {number | null} wsPort
- */
-export function socketUrls({ protocol, host, hostname }, wsPort) {
-  const scheme = protocol === "https:" ? "wss:" : "ws:";
-  const urls = [`${scheme}//${host}/signal`];
-  if (wsPort) urls.push(`${scheme}//${hostname}:${wsPort}/signal`);
-  return [...new Set(urls)];
 }

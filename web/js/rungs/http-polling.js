@@ -2,6 +2,7 @@
 
 import { Refused, request, whyNot } from "../api.js";
 import { checkFrame, checkRoster } from "../wire/codec.js";
+import { LIMITS } from "../wire/protocol.gen.js";
 
 const HOLD_S = 4;
 const JOIN_MS = 8_000;
@@ -10,8 +11,8 @@ const POLL_MS = 9_000;
 /** A node that is briefly away may be asked again this often before the link counts as lost. */
 const PATIENCE = 3;
 
-/** A request holds at most 256 JSON keys and 64 KiB: fifty messages of four keys each leave room for the rest. */
-const WINDOW = { count: 50, bytes: 60 * 1024, alone: true };
+/** A body holds so many JSON keys and bytes: a message has four keys, and the rest of the body needs some too. */
+const WINDOW = { count: Math.floor(LIMITS.JSON_KEYS / 4) - 14, bytes: LIMITS.BODY_BYTES - 4096, alone: true };
 
 /** @type {import("./index.js").RungKind} */
 export const httpPolling = {
@@ -74,7 +75,7 @@ class PollingLink {
       request(world, path, { body, deadline: JOIN_MS, signal: this.stop.signal });
     const nonce = signs ? String((await ask("/join/challenge", { room }))["nonce"]) : "";
     const answer = await ask("/join", { room, ...(await this.context.proof(nonce)) });
-    const welcome = checkFrame({ ...answer, type: "welcome" });
+    const welcome = checkFrame({ ...answer, type: "welcome", v: 1 });
     if (!welcome) throw new Refused(502, { code: "internal", detail: "the answer was not the node's", retry: 2 });
     this.context.keepToken(welcome["token"]);
     return welcome;

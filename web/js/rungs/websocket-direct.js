@@ -1,25 +1,26 @@
 // The rung websocket-direct: one socket to the node, first at the page's own origin, then at the node's WebSocket port.
 
 import { decodeFrame, encodeFrame } from "../wire/codec.js";
+import { CLOSE } from "../wire/protocol.gen.js";
 
 /** How long the first address may stay silent before the second is tried beside it. */
 const SECOND_TRY_MS = 1_500;
 
 /** Close codes after which a client does not come back by itself (house rules, section 9). */
-const FINAL = new Set([1008, 4001, 4003]);
+const FINAL = new Set(/** @type {number[]} */ ([CLOSE.POLICY, CLOSE.REPLACED, CLOSE.LABEL_IN_USE]));
 
 /** @type {Readonly<Record<number, string>>} */
 const WORDS = {
-  1001: "the node closed it",
-  1008: "the node refused it",
-  1009: "a frame was too large",
-  1012: "the node is restarting",
-  1013: "the node is busy",
-  4001: "this page's place was taken by another connection",
-  4002: "the greeting came too late",
-  4003: "the name is in use",
-  4008: "this device read too slowly",
-  4401: "the join was out of date",
+  [CLOSE.GOING_AWAY]: "the node closed it",
+  [CLOSE.POLICY]: "the node refused it",
+  [CLOSE.TOO_LARGE]: "a frame was too large",
+  [CLOSE.RESTART]: "the node is restarting",
+  [CLOSE.TRY_LATER]: "the node is busy",
+  [CLOSE.REPLACED]: "this page’s place was taken by another connection",
+  [CLOSE.HELLO_LATE]: "the greeting came too late",
+  [CLOSE.LABEL_IN_USE]: "the name is in use",
+  [CLOSE.SLOW]: "this device read too slowly",
+  [CLOSE.JOIN_STALE]: "the join was out of date",
 };
 
 /** @type {import("./index.js").RungKind} */
@@ -152,4 +153,16 @@ class SocketDial {
     socket.onclose = null;
     socket.close(1000);
   }
+}
+
+/**
+ * Where a socket may be opened: at the page's own origin, then at the node's WebSocket port.
+ * @param {{protocol: string, host: string, hostname: string}} place
+ * @param {number | null} wsPort
+ */
+export function socketUrls({ protocol, host, hostname }, wsPort) {
+  const scheme = protocol === "https:" ? "wss:" : "ws:";
+  const urls = [`${scheme}//${host}/signal`];
+  if (wsPort) urls.push(`${scheme}//${hostname}:${wsPort}/signal`);
+  return [...new Set(urls)];
 }
