@@ -106,7 +106,9 @@ def test_a_blocked_websocket_is_noticed_and_polling_carries(node: Ports, profile
     assert time.monotonic() - started < 10
     say(free, "and back")
     expect(message(behind, "and back")).to_have_count(1, timeout=10_000)
-    expect(behind.locator('[data-rung="http-polling"]')).to_have_attribute("data-mark", "active", timeout=LONG)
+    expect(behind.locator('[data-rung="http-polling"]')).to_have_attribute(
+        "data-mark", "active", timeout=LONG
+    )
     expect(behind.locator("#banner")).to_contain_text("polling", ignore_case=True)
     expect(free.locator("[data-peer]")).to_have_count(2, timeout=LONG)
 
@@ -196,9 +198,9 @@ def test_older_pages_come_on_scroll_and_the_key_stays(node: Ports, profile: Prof
     )
     shown = texts(page)
     assert shown == [f"line {number:03d}" for number in range(260)]
-    own = page.locator('[data-self]').get_attribute("data-peer")
+    own = page.locator("[data-self]").get_attribute("data-peer")
     page.reload()
-    expect(page.locator('[data-self]')).to_have_attribute("data-peer", own or "", timeout=LONG)
+    expect(page.locator("[data-self]")).to_have_attribute("data-peer", own or "", timeout=LONG)
 
 
 def scrolled_up(page: Page) -> bool:
@@ -246,5 +248,5 @@ def test_a_private_window_keeps_its_key_for_the_tab(node: Ports, profile: Profil
         "Object.defineProperty(window, 'indexedDB', {get() { throw new Error('refused'); }})"
     )
     page = enter(context, base_of(node), a_room())
-    expect(page.locator('[data-self]')).to_have_attribute("data-verified", "true", timeout=LONG)
+    expect(page.locator("[data-self]")).to_have_attribute("data-verified", "true", timeout=LONG)
     expect(page.locator("#key-note")).to_contain_text("tab")

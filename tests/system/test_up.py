@@ -59,7 +59,9 @@ def test_the_history_is_there_after_a_restart(ports: Ports) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_everything_and_a_second_one_changes_nothing(ports: Ports, number: signal.Signals) -> None:
+def test_a_signal_stops_everything_and_a_second_one_changes_nothing(
+    ports: Ports, number: signal.Signals
+) -> None:
     with started(ports.argv) as up:
         children = up.children()
         up.process.send_signal(number)
@@ -71,7 +73,9 @@ def test_a_signal_stops_everything_and_a_second_one_changes_nothing(ports: Ports
         assert sum("service.stopped" in line for line in up.lines) == 5
 
 
-@pytest.mark.parametrize("name", ["services.storage", "services.gateway", "services.signaling", "redis-server"])
+@pytest.mark.parametrize(
+    "name", ["services.storage", "services.gateway", "services.signaling", "redis-server"]
+)
 def test_a_process_that_dies_is_restarted_at_once(ports: Ports, name: str) -> None:
     with started(ports.argv) as up:
         victim = up.child(name)[0]
