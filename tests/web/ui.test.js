@@ -101,6 +101,7 @@ test("on a worse path the banner says what is wrong and what still works, and wh
   const { title, points, next } = why(worse);
   assert.equal(title, "Why HTTP polling?");
   assert.match(points[0] ?? "", /^WebSocket: /);
+  assert.deepEqual(steps(worse).slice(0, 2).map(({ mark }) => mark), ["trying", "active"]);
   assert.match(next, /proxy or firewall/);
 });
 

@@ -99,8 +99,11 @@ function home(problem) {
  * @param {string} linked
  */
 function nameFor(linked) {
-  if (linked && nameProblem(linked) === null) return { name: linked, introduce: false };
   const kept = cleanName(profile.readName());
+  if (linked && nameProblem(linked) === null) {
+    if (!kept) profile.keepName(linked);
+    return { name: linked, introduce: false };
+  }
   if (kept) return { name: kept, introduce: false };
   const name = suggestion();
   profile.keepName(name);

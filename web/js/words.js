@@ -105,8 +105,8 @@ function stepOf({ name, rung, active, quality, barred }, now) {
   if (barred) return { name, label, mark: "down", figures: barred };
   if (phase.type === "dialing") return { name, label, mark: "trying", figures: "trying…" };
   if (!outcome) return { name, label, mark: "down", figures: "not tried yet" };
-  const wait = phase.due > now ? ` · again in ${seconds(phase.due - now)}` : "";
-  return { name, label, mark: "down", figures: `${short(outcome.evidence)}${wait}` };
+  const figures = phase.due > now ? `again in ${seconds(phase.due - now)}` : short(outcome.evidence);
+  return { name, label, mark: "down", figures };
 }
 
 /** @param {import("./ladder/quality.js").Quality | null} quality */

@@ -53,9 +53,20 @@ function pathCard(retry) {
   const again = el("button", { type: "button", class: "link", onclick: retry }, "Try now");
   const detail = el("div", { class: "why", hidden: true }, title, points, el("div", {}, next, again));
   const toggle = el("button", { id: "why", type: "button", class: "link", "aria-expanded": "false" }, "Why?");
+  /** @type {{why: {title: string, points: string[], next: string}, connected: boolean} | null} */
+  let latest = null;
+  const tell = () => {
+    if (detail.hidden || !latest) return;
+    const { why, connected } = latest;
+    say(title, why.title);
+    if (points.textContent !== why.points.join("")) fill(points, ...why.points.map((point) => el("li", {}, point)));
+    say(next, why.next);
+    put(again, "hidden", why.next === "" && connected);
+  };
   const showWhy = (/** @type {boolean} */ open) => {
     put(detail, "hidden", !open);
     put(toggle, "aria-expanded", String(open));
+    tell();
   };
   toggle.addEventListener("click", () => showWhy(Boolean(detail.hidden)));
   const node = el("section", { class: "card path-card", "aria-label": "Path to the node" },
@@ -63,13 +74,10 @@ function pathCard(retry) {
   /** @type {Map<string, {row: HTMLElement, label: HTMLElement, figures: HTMLElement, mark: HTMLElement}>} */
   const held = new Map();
   /** @param {{steps: import("../words.js").Step[], why: {title: string, points: string[], next: string}, connected: boolean}} view */
-  const update = ({ steps, why, connected }) => {
-    arrange(rungs, steps.map((step) => rungRow(held, step)));
-    if (detail.hidden) return;
-    say(title, why.title);
-    if (points.textContent !== why.points.join("")) fill(points, ...why.points.map((point) => el("li", {}, point)));
-    say(next, why.next);
-    put(again, "hidden", why.next === "" && connected);
+  const update = (view) => {
+    latest = view;
+    arrange(rungs, view.steps.map((step) => rungRow(held, step)));
+    tell();
   };
   return { node, update, showWhy };
 }
