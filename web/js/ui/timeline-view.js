@@ -169,8 +169,14 @@ export class TimelineView {
 
   toEnd() {
     this.atEnd = true;
+    this.shorten();
     this.scroller.scrollTop = this.scroller.scrollHeight;
     if (this.data) this.update(this.data);
+  }
+
+  /** Back at the newest line, what lies far above need not stay on screen. */
+  shorten() {
+    if (this.shown > KEPT) this.shown = SHOWN;
   }
 
   scrolled() {
@@ -178,7 +184,7 @@ export class TimelineView {
     const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
     if (atEnd !== this.atEnd) {
       this.atEnd = atEnd;
-      if (atEnd && this.shown > KEPT) this.shown = SHOWN;
+      if (atEnd) this.shorten();
       if (this.data) this.update(this.data);
     }
     if (scrollTop < NEAR_TOP_PX) this.wantOlder();
