@@ -5,7 +5,7 @@ import { format } from "./hlc.js";
 import { History } from "./history.js";
 import * as timelines from "./timeline.js";
 import { readCursor, readEnvelope, writeCursor } from "./wire/codec.js";
-import { isGuest } from "./wire/ids.js";
+import { isGuest, labelOf } from "./wire/ids.js";
 
 /** @typedef {import("./wire/codec.js").Sealed} Sealed */
 /** @typedef {import("./verify.js").Proof} Proof */
@@ -31,6 +31,8 @@ export class Log {
     this.proofs = new Map();
     /** @type {Map<string, Sealed>} */
     this.copies = new Map();
+    /** @type {Map<string, string>} what authors were last called, for kinds that do not say */
+    this.names = new Map();
     this.history = new History({
       world: parts.world,
       room: parts.room,
@@ -108,7 +110,8 @@ export class Log {
       return { ...unreadable, name: "Somebody", text: null, verified: false, mine: false };
     }
     const { id, sender, hlc, kind, body } = read;
-    const name = body.name || sender.replace(/^guest:/, "");
+    const name = body.name || (isGuest(sender) ? labelOf(sender) : this.names.get(sender) ?? "Somebody");
+    if (body.name) this.names.set(sender, body.name);
     const text = kind === "text" ? body.text ?? "" : null;
     return { id, sender, hlc, kind, name, text, verified: !isGuest(sender), mine: this.parts.isMine(sender, id) };
   }

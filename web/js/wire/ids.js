@@ -28,5 +28,8 @@ export const peerIdOf = (hash) => toBase32(hash).slice(0, 26);
 /** @param {string} label */
 export const guestId = (label) => `guest:${label}`;
 
+/** @param {string} guest the id of a guest */
+export const labelOf = (guest) => guest.slice("guest:".length);
+
 /** @param {string} peerId */
 export const isGuest = (peerId) => peerId.startsWith("guest:");
