@@ -43,6 +43,10 @@ class MemoryStore:
         """See Store.log_id."""
         return self._log_id
 
+    def head(self, room: RoomId) -> Seq:
+        """Where a room stands, without waiting."""
+        return self._rooms[room].head if room in self._rooms else Seq(0)
+
     async def append(self, batch: Sequence[Received]) -> Sequence[Appended]:
         """See Store.append."""
         await self.ready()
