@@ -7,8 +7,12 @@ import httpx
 import pytest
 import pytest_asyncio
 from testcontainers.community.redis import RedisContainer
+from testcontainers.core.config import testcontainers_config
 
 from tests.support.node import RunningNode
+
+# Its reaper is an image of a registry that may be out of reach; every container here ends with its `with`.
+testcontainers_config.ryuk_disabled = True
 
 REDIS_IMAGE = "egoat-redis:latest"
 FRIEND = "https://ok.example"
@@ -43,3 +47,15 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 def room() -> str:
     """A room that nobody else uses."""
     return f"room-{secrets.token_hex(5)}"
+
+
+@pytest.fixture
+def survives(node: RunningNode) -> Iterator[None]:
+    """Whatever the test sends, no service ends or meets a bug."""
+    said = {process: len(process.log()) for process in node.processes}
+    yield
+    for process, before in said.items():
+        assert process.popen is not None
+        assert process.popen.poll() is None, f"{process.name} has ended"
+        fresh = process.log()[before:]
+        assert "Traceback" not in fresh, f"{process.name} has a bug:\n{fresh[-3000:]}"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 import json
 import secrets
 import time
@@ -30,6 +31,12 @@ class Author:
         if self.key is not None:
             raw = self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
             self.pk, self.peer = b64encode(raw), peer_id(raw)
+
+    def elsewhere(self) -> "Author":
+        """The same person in another tab: same key, another session and stream."""
+        other = copy.copy(self)
+        other.session, other.stream, other.n = secrets.token_hex(8), secrets.token_hex(8), 0
+        return other
 
     def sign(self, message: bytes) -> str:
         """Wire form of a signature over the message."""

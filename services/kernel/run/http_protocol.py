@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 _LINE_BYTES = 4 * 1024
 _HEAD_BYTES = 8 * 1024
 _HEAD_S = 5.0
+_LINGER_S = 2.0  # what still comes after a refusal is dropped, so that its answer is not lost to a reset
 _BODY_S = 15.0  # the application refuses after ten; the rest is read and dropped, so that its answer arrives
 
 _ANSWERS = {
@@ -50,6 +51,7 @@ class LimitedHttp(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._status = 400
         self._in_head = True
+        self._refused = False
         self._unparsed = 0
         self._header_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
@@ -63,10 +65,14 @@ class LimitedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
+            self._await_head()  # line ends before a request count as its beginning
         if self._in_head:
             self._unparsed += len(data)
         super().data_received(data)
-        if self._in_head and self._unparsed > _LINE_BYTES + _HEAD_BYTES and not self.transport.is_closing():
+        if self._in_head and self._unparsed > _LINE_BYTES + _HEAD_BYTES and not self._refused:
             self._refuse(431)
 
     def on_message_begin(self) -> None:
@@ -103,8 +109,9 @@ class LimitedHttp(HttpToolsProtocol):
 
     def _refuse(self, status: int) -> None:
         self._disarm()
+        self._refused = True
         self.transport.write(answer(status, *_ANSWERS[status]))
-        self.transport.close()
+        self._deadline = asyncio.get_running_loop().call_later(_LINGER_S, self.transport.close)
 
     def _await_head(self) -> None:
         self._in_head, self._unparsed, self._header_bytes = True, 0, 0
