@@ -1,7 +1,7 @@
 """Which origins and addresses a request counts as (docs/security.md S6, S15): pure rules over its headers."""
 
 import ipaddress
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -32,11 +32,16 @@ class Door(msgspec.Struct, frozen=True):
         """Whether a page of this origin may use a node that was asked for as `host` (the Host header)."""
         if origin in self.origins:
             return True
-        theirs = urlsplit(origin)
-        if theirs.scheme not in ("http", "https") or not theirs.hostname or origin != _canonical(origin):
+        theirs = _split(origin)
+        if (
+            theirs is None
+            or theirs.scheme not in ("http", "https")
+            or not theirs.hostname
+            or origin != _canonical(origin)
+        ):
             return False
-        ours = urlsplit(f"{theirs.scheme}://{host}")
-        if theirs.hostname != ours.hostname:
+        ours = _split(f"{theirs.scheme}://{host}")
+        if ours is None or theirs.hostname != ours.hostname:
             return False
         return _port(origin) in self.ports | {_port(f"{theirs.scheme}://{host}")}
 
@@ -59,7 +64,16 @@ def signed_for(origin: str, origin_header: str | None, host: str) -> bool:
     """
     if origin_header is not None:
         return origin == origin_header
-    return urlsplit(origin).netloc == host and bool(host)
+    signed = _split(origin)
+    return signed is not None and signed.netloc == host and bool(host)
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of a URL, None for text that is none (a bracket left open, characters that fold to / or ?)."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return None
 
 
 def _canonical(origin: str) -> str:

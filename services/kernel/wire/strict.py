@@ -48,13 +48,13 @@ def text_of(raw: bytes) -> str:
 
 def check(text: str) -> None:
     """Raises Fault(BAD_REQUEST) unless the text is one JSON object within the limits."""
-    _check_depth(text)
     try:
         found = json.loads(text, object_pairs_hook=_Pairs(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise _bad("not JSON") from None
     if not isinstance(found, dict):
         raise _bad("not a JSON object")
+    _check_depth(text)  # after the parser: the time it takes is only bounded on text whose strings end
     if _SURROGATE.search(text):
         _check_surrogates(found)
 
