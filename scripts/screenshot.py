@@ -43,7 +43,7 @@ def main(target: str) -> int:
                     context.route_web_socket("**/signal*", lambda ws: ws.close())
                 pages[name] = enter(context, f"http://localhost:{ports.http}", "goats101", name=name)
             talk(pages)
-            pages["Blue Heron"].wait_for_timeout(3_000)
+            expect(pages["Blue Heron"].locator("#banner")).to_be_visible(timeout=15_000)
             pages["Blue Heron"].locator("#why").click()
             pages["Blue Heron"].wait_for_timeout(500)
             pages["Blue Heron"].screenshot(path=target)

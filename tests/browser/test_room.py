@@ -109,7 +109,8 @@ def test_a_blocked_websocket_is_noticed_and_polling_carries(node: Ports, profile
     expect(behind.locator('[data-rung="http-polling"]')).to_have_attribute(
         "data-mark", "active", timeout=LONG
     )
-    expect(behind.locator("#banner")).to_contain_text("polling", ignore_case=True)
+    expect(behind.locator("#banner")).to_be_visible(timeout=LONG)
+    expect(behind.locator("#banner")).to_contain_text("Messages go by HTTP polling; nothing is lost.")
     expect(free.locator("[data-peer]")).to_have_count(2, timeout=LONG)
 
 
