@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.kernel.model.errors import HTTP_STATUS, ErrorCode, Fault
 from services.kernel.run.origin import Door
 from services.kernel.wire import strict
-from services.kernel.wire.limits import BODY_BYTES
+from services.kernel.wire.limits import BODY_BYTES, JSON_KEYS
 
 _BODY_S = 10.0
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:\d{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:\d{1,5})?")
@@ -190,8 +190,8 @@ def _too_large() -> Fault:
     return Fault(ErrorCode.TOO_LARGE, f"a body has at most {BODY_BYTES} bytes")
 
 
-async def body_of(request: Request) -> str:
-    """The text of a JSON body that passed `strict.check`; raises Fault."""
+async def body_of(request: Request, keys: int = JSON_KEYS) -> str:
+    """The text of a JSON body that passed `strict.check` with at most so many keys; raises Fault."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" or "content-encoding" in request.headers:
         raise Fault(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "send application/json without content encoding")
@@ -200,5 +200,5 @@ async def body_of(request: Request) -> str:
     except ClientDisconnect:
         raise Fault(ErrorCode.BAD_REQUEST, "the body ended early") from None
     text = strict.text_of(raw)
-    strict.check(text)
+    strict.check(text, keys)
     return text

@@ -57,6 +57,11 @@ class Outlet:
         """Bytes that the kernel has not taken yet."""
         return int(self.connection.transport.get_write_buffer_size())
 
+    @property
+    def full(self) -> bool:
+        """Whether so much waits that nothing may be added which the log cannot bring later."""
+        return self.buffered + sum(map(len, self._own)) > QUEUE_BYTES
+
     def send(self, frame: Down) -> None:
         """Queues an answer to this client alone; it leaves at the end of the turn."""
         self.send_json(codec.encode(frame))

@@ -26,7 +26,7 @@ from services.kernel.wire.roster import (
     decode_event,
     encode_event,
 )
-from services.signaling.fanout import Channel, Outlet
+from services.signaling.fanout import Channel, Outlet, Stuck
 from services.signaling.rooms import Change, View, reachable
 
 
@@ -39,6 +39,7 @@ class Link:
         self.member, self.outlet, self.reference, self.address = member, outlet, reference, address
         self.since = since
         self.replaced = False
+        self.watched = False
 
     @property
     def key(self) -> Key:
@@ -145,6 +146,9 @@ class Room:
         for link in {*self.links.values(), *self.arriving}:
             if not event.reaches(*link.key):
                 continue
+            if link.outlet.full:
+                self._cut_if_stuck(link)
+                continue
             if link.reference:
                 target = reference_name(event.target_peer) if event.target_peer else None
                 payload = msgspec.Raw(event.payload)
@@ -152,6 +156,21 @@ class Room:
                 link.outlet.send_json(_json(_ReferenceSignal(event.kind, shown, payload, target)))
             else:
                 link.outlet.send(event.frame())
+
+    def _cut_if_stuck(self, link: Link) -> None:
+        """Signals for a socket that takes too little are dropped; after ten seconds without progress it is closed."""
+
+        async def watch() -> None:
+            try:
+                await link.outlet.drained()
+            except Stuck:
+                await link.outlet.connection.close(CloseCode.SLOW, "no progress for 10 s")
+            finally:
+                link.watched = False
+
+        if not link.watched:
+            link.watched = True
+            self._hub.group.create_task(watch())
 
     def _on_event(self, data: bytes) -> None:
         event = decode_event(self._hub.events_key, self.name, data)

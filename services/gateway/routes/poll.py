@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import msgspec
 from starlette.requests import Request
@@ -22,6 +22,7 @@ from services.kernel.wire import codec
 from services.kernel.wire.frames import Ack, Down, Pong, Reset, RosterPeer, Up
 from services.kernel.wire.limits import (
     HISTORY_PAGE,
+    JSON_KEYS,
     LEASE_RENEW_S,
     MAIL_COUNT,
     MAIL_S,
@@ -33,6 +34,8 @@ from services.kernel.wire.rows import Appended, Received, Row
 from services.kernel.wire.session import Rename, judge, message_id
 
 _RENEW_TOKEN_MS = 300_000
+_DRAIN_LOOK_S = 1.0
+_MOST_KEYS = JSON_KEYS + 8 * POLL_FRAMES  # as many as so many frames and their payloads have
 
 
 class PollBody(msgspec.Struct):
@@ -70,7 +73,7 @@ async def poll(request: Request) -> Response:
     node: Node = request.app.state.node
     member, ends = node.member(request.headers.get("authorization"))
     try:
-        body = _decoder.decode(await body_of(request))
+        body = _decoder.decode(await body_of(request, _MOST_KEYS))
     except msgspec.DecodeError as problem:
         raise Fault(ErrorCode.BAD_REQUEST, str(problem)) from None
     if len(body.frames) > POLL_FRAMES or not 0 <= body.wait <= POLL_WAIT_S:
@@ -88,6 +91,7 @@ class _Poll:
         self._frames: list[msgspec.Raw] = []
         self._entries: dict[Key, Entry] | None = None
         self._woken = asyncio.Event()
+        self._stirred = False
 
     async def answer(self, ends: int) -> Polled:
         """Everything that is there for the member now, or once something is, within `wait`."""
@@ -175,22 +179,40 @@ class _Poll:
                     await self._rows(feed)
                     await self._mail()
                     left = deadline - loop.time()
-                    if self._frames or left <= 0 or self._node.draining.is_set():
+                    if (
+                        self._frames
+                        or left <= 0
+                        or self._node.draining.is_set()
+                        or await self._roster_moved()
+                    ):
                         return
                     await self._pause(min(left, LEASE_RENEW_S))
 
     async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            await self._node.present(self._member, await self._node.entries(self._member.room))
+        """Until something stirs in the room, the node drains, or it is time to say again who is here."""
+        end = asyncio.get_running_loop().time() + seconds
+        while (left := end - asyncio.get_running_loop().time()) > 0 and not self._node.draining.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, _DRAIN_LOOK_S)):
+                    await self._woken.wait()
+                    return
+        await self._node.present(self._member, await self._node.entries(self._member.room))
+
+    async def _roster_moved(self) -> bool:
+        """Whether the client's roster is out of date, looked at only after something stirred."""
+        if not self._stirred or self._body.roster is None:
+            return False
+        self._stirred = False
+        self._entries = await self._node.entries(self._member.room)
+        return self._roster() is not None
+
+    def _stir(self, _: bytes) -> None:
+        self._stirred = True
+        self._woken.set()
 
     @contextmanager
     def _listening(self, feed: Feed) -> Iterator[None]:
-        listener = Listener(
-            lambda _: self._woken.set(), lambda _: self._woken.set(), lambda _: self._woken.set()
-        )
+        listener = Listener(lambda _: self._woken.set(), lambda _: self._woken.set(), self._stir)
         feed.listeners.add(listener)
         try:
             yield

@@ -25,16 +25,16 @@ def _refuse_constant(name: str) -> object:
 class _Pairs:
     """Counts keys over a whole text and refuses doubled ones."""
 
-    def __init__(self) -> None:
-        self.keys = 0
+    def __init__(self, most: int) -> None:
+        self.keys, self._most = 0, most
 
     def __call__(self, pairs: list[tuple[str, object]]) -> dict[str, object]:
         self.keys += len(pairs)
         found = dict(pairs)
         if len(found) != len(pairs):
             raise _bad("a key stands twice in one object")
-        if self.keys > JSON_KEYS:
-            raise _bad(f"more than {JSON_KEYS} keys")
+        if self.keys > self._most:
+            raise _bad(f"more than {self._most} keys")
         return found
 
 
@@ -46,10 +46,10 @@ def text_of(raw: bytes) -> str:
         raise _bad("not UTF-8") from None
 
 
-def check(text: str) -> None:
-    """Raises Fault(BAD_REQUEST) unless the text is one JSON object within the limits."""
+def check(text: str, keys: int = JSON_KEYS) -> None:
+    """Raises Fault(BAD_REQUEST) unless the text is one JSON object within the limits; `keys` over the whole text."""
     try:
-        found = json.loads(text, object_pairs_hook=_Pairs(), parse_constant=_refuse_constant)
+        found = json.loads(text, object_pairs_hook=_Pairs(keys), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise _bad("not JSON") from None
     if not isinstance(found, dict):
