@@ -13,6 +13,7 @@ import pytest
 
 from services.kernel.model.errors import ErrorCode, Fault
 from services.kernel.model.ids import Seq
+from services.storage.stores import sqlite
 from services.storage.stores.sqlite import StoreInUse
 from tests.contract.store_world import at, opened, put, put_one, seqs
 from tests.contract.test_store import SqliteWorld, full_disk
@@ -154,6 +155,32 @@ async def test_what_is_stored_stays_readable_while_the_disk_is_full(world: Sqlit
                 await put(store, "c")
             assert seqs((await store.after(ROOM, None, 10)).rows) == [1, 2]
             assert (await store.since(ROOM, 0, 10)).upto == 2
+
+
+async def test_a_message_that_cannot_be_written_takes_its_batch_back(world: SqliteWorld) -> None:
+    async with opened(world) as store:
+        await put(store, "a")
+        with pytest.raises(UnicodeEncodeError):
+            await store.append([received("b"), received("c", text="\ud800")])
+        assert [each.seq for each in await put(store, "c", "b")] == [2, 3]
+
+
+async def test_a_database_that_cannot_be_read_is_unavailable(world: SqliteWorld) -> None:
+    async with opened(world) as store:
+        change(world, "DROP TABLE message")
+        for work in (store.after(ROOM, None, 1), store.since(ROOM, 0, 1), store.moved(None)):
+            with pytest.raises(Fault, match="cannot be read") as refused:
+                await work
+            assert refused.value.code is ErrorCode.UNAVAILABLE
+
+
+async def test_more_rooms_than_are_remembered(world: SqliteWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "_KNOWN_ROOMS", 3)
+    async with opened(world) as store:
+        for turn in range(3):
+            placed = await store.append([received(f"m{turn}", room=f"room{number}") for number in range(10)])
+            assert [each.seq for each in placed] == [turn + 1] * 10
+    assert len(rows(world, "SELECT * FROM origin WHERE oseq = seq")) == 30
 
 
 async def test_50_concurrent_sends_of_one_message_are_one_row(world: SqliteWorld) -> None:

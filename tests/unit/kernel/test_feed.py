@@ -144,6 +144,7 @@ async def test_while_storage_is_away_it_waits_and_then_catches_up() -> None:
         node.hub.cut()
         await say(node, "a")
         node.storage.away = True
+        feed.read()
         await asyncio.sleep(5)
         assert reader.seqs == []
         with refused(ErrorCode.UNAVAILABLE):

@@ -86,6 +86,8 @@ async def test_what_was_spent_is_remembered_as_long_as_it_could_be_used() -> Non
     await asyncio.sleep(0.1)
     with refused(ErrorCode.UNAUTHORIZED, "older than 30 s"):
         await here.admit(ROOM, asked, ORIGIN, HOST)
+    await asyncio.sleep(3)
+    assert (await here.admit(ROOM, BEN.join(here.nonce()), ORIGIN, HOST)).peer == BEN.peer
 
 
 def test_tokens_are_read_by_every_replica() -> None:
