@@ -12,7 +12,7 @@ UP_FLAGS = $(call flag,HTTP_PORT,http-port) $(call flag,WS_PORT,ws-port) $(call 
            $(call flag,PUBLIC_BASE,public-base) $(call flag,HOST,host)
 
 .DEFAULT_GOAL := build
-.PHONY: build run test quick-test no-e2e-test e2e-test verify lint all clean protocol lock dev
+.PHONY: build run test quick-test no-e2e-test e2e-test planted verify lint all clean protocol lock dev
 
 # --- running a node ---
 
@@ -46,6 +46,11 @@ no-e2e-test: dev
 e2e-test: dev
 	@scripts/setup-tests.sh
 	@$(PY) scripts/test_groups.py compose browser
+
+# Each important check against the bug it exists for.
+planted: dev
+	@scripts/setup-tests.sh
+	@$(PY) scripts/planted.py
 
 quick-test: dev
 	@scripts/setup-tests.sh node
