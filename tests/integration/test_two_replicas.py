@@ -1,4 +1,4 @@
-"""Order of work 2: sent at one replica, received at the other, also when a hint is dropped."""
+"""Sent at one replica, received at the other, also when a hint is dropped."""
 
 import asyncio
 import json
