@@ -4,6 +4,7 @@ import asyncio
 import re
 import secrets
 import time
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -22,6 +23,8 @@ _BODY_S = 10.0
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:\d{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:\d{1,5})?")
 _QUIET = frozenset({"/healthz", "/readyz"})
 _CODES = {status: code for code, status in HTTP_STATUS.items()}
+
+B = TypeVar("B")
 
 log = structlog.get_logger()
 _json = msgspec.json.Encoder()
@@ -190,8 +193,8 @@ def _too_large() -> Fault:
     return Fault(ErrorCode.TOO_LARGE, f"a body has at most {BODY_BYTES} bytes")
 
 
-async def body_of(request: Request, keys: int = JSON_KEYS) -> str:
-    """The text of a JSON body that passed `strict.check` with at most so many keys; raises Fault."""
+async def body_of(request: Request, decoder: msgspec.json.Decoder[B], keys: int = JSON_KEYS) -> B:
+    """The JSON body as a value, after `strict.check` with at most so many keys; raises Fault."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" or "content-encoding" in request.headers:
         raise Fault(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "send application/json without content encoding")
@@ -201,4 +204,7 @@ async def body_of(request: Request, keys: int = JSON_KEYS) -> str:
         raise Fault(ErrorCode.BAD_REQUEST, "the body ended early") from None
     text = strict.text_of(raw)
     strict.check(text, keys)
-    return text
+    try:
+        return decoder.decode(text)
+    except msgspec.DecodeError as problem:
+        raise Fault(ErrorCode.BAD_REQUEST, str(problem)) from None

@@ -6,7 +6,6 @@ from starlette.responses import Response
 
 from services.gateway.edge import Json, body_of
 from services.gateway.node import Node
-from services.kernel.model.errors import ErrorCode, Fault
 from services.kernel.model.ids import parse_room
 from services.kernel.model.join import JoinRequest
 from services.kernel.wire.frames import RosterPeer
@@ -25,16 +24,10 @@ class Challenged(msgspec.Struct):
     nonce: str
 
 
-class JoinBody(msgspec.Struct):
+class JoinBody(JoinRequest, frozen=True, kw_only=True):
     """Signed: pk, nonce, origin, sig. Guest: none of these, `name` is the label."""
 
     room: str
-    session: str
-    name: str
-    pk: str | None = None
-    nonce: str | None = None
-    origin: str | None = None
-    sig: str | None = None
 
 
 class Joined(msgspec.Struct):
@@ -50,13 +43,14 @@ class Joined(msgspec.Struct):
     turn: dict[str, str] | None = None
 
 
+_challenges = msgspec.json.Decoder(ChallengeBody)
+_joins = msgspec.json.Decoder(JoinBody)
+
+
 async def challenge(request: Request) -> Response:
     """`POST /join/challenge`."""
     node: Node = request.app.state.node
-    try:
-        body = msgspec.json.decode(await body_of(request), type=ChallengeBody)
-    except msgspec.DecodeError as problem:
-        raise Fault(ErrorCode.BAD_REQUEST, str(problem)) from None
+    body = await body_of(request, _challenges)
     parse_room(body.room)
     return Json(Challenged(node.joining.nonce()))
 
@@ -64,14 +58,10 @@ async def challenge(request: Request) -> Response:
 async def join(request: Request) -> Response:
     """`POST /join`."""
     node: Node = request.app.state.node
-    try:
-        body = msgspec.json.decode(await body_of(request), type=JoinBody)
-    except msgspec.DecodeError as problem:
-        raise Fault(ErrorCode.BAD_REQUEST, str(problem)) from None
+    body = await body_of(request, _joins)
     room = parse_room(body.room)
-    asked = JoinRequest(body.session, body.name, body.pk, body.nonce, body.origin, body.sig)
     headers = request.headers
-    member = await node.joining.admit(room, asked, headers.get("origin"), headers.get("host", ""))
+    member = await node.joining.admit(room, body, headers.get("origin"), headers.get("host", ""))
     entries = await node.entries(room)
     if not member.verified:
         check_label(member.name, (entries or {}).values())

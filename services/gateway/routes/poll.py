@@ -72,10 +72,7 @@ async def poll(request: Request) -> Response:
     """`POST /poll`."""
     node: Node = request.app.state.node
     member, ends = node.member(request.headers.get("authorization"))
-    try:
-        body = _decoder.decode(await body_of(request, _MOST_KEYS))
-    except msgspec.DecodeError as problem:
-        raise Fault(ErrorCode.BAD_REQUEST, str(problem)) from None
+    body = await body_of(request, _decoder, _MOST_KEYS)
     if len(body.frames) > POLL_FRAMES or not 0 <= body.wait <= POLL_WAIT_S:
         raise Fault(ErrorCode.BAD_REQUEST, f"at most {POLL_FRAMES} frames, wait from 0 to {POLL_WAIT_S} s")
     return Json(await _Poll(node, member, body).answer(ends))

@@ -57,11 +57,7 @@ _decoder = msgspec.json.Decoder(SendBody)
 async def send(request: Request) -> Response:
     """`POST /send`; answers only once the message is durable."""
     node: Node = request.app.state.node
-    text = await body_of(request)
-    try:
-        body = _decoder.decode(text)
-    except msgspec.DecodeError as problem:
-        raise Fault(ErrorCode.BAD_REQUEST, str(problem)) from None
+    body = await body_of(request, _decoder)
     if body.env is not None:
         member, _ = node.member(request.headers.get("authorization"))
         message = intake.take(member, body.env, body.sig, body.pk, node.clock.wall_ms())

@@ -9,6 +9,7 @@ from services.kernel.model.errors import ErrorCode, Fault
 from services.kernel.model.ids import GUEST_PREFIX, PeerId, RoomId, SessionId, fold
 from services.kernel.model.member import Member
 from services.kernel.wire.frames import RelayedAnswer, RelayedIce, RelayedOffer, RosterPeer
+from services.kernel.wire.sealed import seal, unseal
 
 Key = tuple[PeerId, SessionId]
 
@@ -162,17 +163,14 @@ def events_key(secret: bytes) -> bytes:
 
 
 def encode_event(key: bytes, room: RoomId, event: Event) -> bytes:
-    """Tag and event as they travel on `signal:<room>`."""
-    body = _encoder.encode(event)
-    return mac.tag(key, room.encode(), body) + body
+    """The event as it travels on `signal:<room>`."""
+    return seal(key, room, _encoder.encode(event))
 
 
 def decode_event(key: bytes, room: RoomId, data: bytes) -> Event | None:
-    """The event, or None when its tag does not hold (docs/security.md S21)."""
-    given, body = data[: mac.TAG_BYTES], data[mac.TAG_BYTES :]
-    if not mac.matches(mac.tag(key, room.encode(), body), given):
-        return None
+    """The event, or None when its tag does not hold."""
+    body = unseal(key, room, data)
     try:
-        return _decoder.decode(body)
+        return None if body is None else _decoder.decode(body)
     except msgspec.DecodeError:
         return None

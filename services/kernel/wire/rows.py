@@ -4,6 +4,7 @@ import msgspec
 
 from services.kernel.model import mac
 from services.kernel.model.ids import LogId, MessageId, PeerId, RoomId, Seq
+from services.kernel.wire.sealed import seal, unseal
 
 
 class Received(msgspec.Struct, frozen=True, array_like=True):
@@ -86,17 +87,14 @@ def hint_key(secret: bytes) -> bytes:
 
 
 def encode_hint(key: bytes, room: RoomId, hint: Hint) -> bytes:
-    """Tag and map as they travel on `room:<room>`."""
-    body = _encoder.encode(hint)
-    return mac.tag(key, room.encode(), body) + body
+    """The hint as it travels on `room:<room>`."""
+    return seal(key, room, _encoder.encode(hint))
 
 
 def decode_hint(key: bytes, room: RoomId, data: bytes) -> Hint | None:
     """The hint, or None when its tag does not hold: then it is only a reason to read the log."""
-    given, body = data[: mac.TAG_BYTES], data[mac.TAG_BYTES :]
-    if not mac.matches(mac.tag(key, room.encode(), body), given):
-        return None
+    body = unseal(key, room, data)
     try:
-        return _decoder.decode(body)
+        return None if body is None else _decoder.decode(body)
     except msgspec.DecodeError:
         return None
