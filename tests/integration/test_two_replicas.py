@@ -16,7 +16,7 @@ async def test_sent_at_one_replica_received_at_the_other_in_order(node: RunningN
         for number in range(200):
             await here.send(writer.write("replicas", f"text {number}"))
             if number == 100:
-                await asyncio.sleep(1.2)  # a reader that only looks at the log when it comes has looked by now
+                await asyncio.sleep(1.2)  # what a reader finds in the log when it comes is no fan-out
         got = await there.messages(200)
     assert bodies(got) == [f"text {number}" for number in range(200)]
     seqs = [frame["seq"] for frame in got]
