@@ -81,10 +81,17 @@ class Presence:
     async def _leave(self, name: RoomId, link: Link) -> None:
         try:
             async with self._rooms.use(name) as room:
+                known = room.view.entries.get(link.key)
+                if known is not None and known.since > link.since:
+                    return  # it has come back elsewhere already
                 gone = msgspec.structs.replace(self._entry(link), gone=True)
                 room.view.entries[link.key] = gone
                 await self._hold(room, [gone])
                 await asyncio.sleep(LEAVE_GRACE_S)
+                await self.look(room)
+                now = room.view.entries.get(link.key)
+                if now is not None and not now.gone:
+                    return  # it came back at another replica, or polls
                 await self._release(room, link.key)
                 room.apply(Left(self._rooms.replica, *link.key))
         finally:
