@@ -10,7 +10,7 @@ import redis.asyncio
 
 from services.kernel.bus.base import Bus
 from services.kernel.bus.redis_bus import Endpoint, RedisBus, open_bus
-from tests.contract.bus_suite import ROOM, BusSuite, Ear, until
+from tests.contract.bus_suite import OTHER, ROOM, BusSuite, Ear, until
 from tests.contract.redis_server import RedisServer
 from tests.fakes.memory_bus import MemoryBus, MemoryHub
 
@@ -80,9 +80,8 @@ class TestRedisBus(BusSuite):
             assert await asking.pubsub_numsub(ROOM) == [(ROOM.encode(), 1)]
             one.close()
             two.close()
-            marker = Ear()
-            assert await bus.subscribe(ROOM, marker).standing(5)
-            assert await asking.pubsub_numsub(ROOM) == [(ROOM.encode(), 1)]
+            assert await bus.subscribe(OTHER, Ear()).standing(5)
+            assert await asking.pubsub_numsub(ROOM, OTHER) == [(ROOM.encode(), 0), (OTHER.encode(), 1)]
 
     async def test_a_killed_subscriber_connection_is_a_gap(self, world: RedisBusWorld) -> None:
         async with world.bus() as bus, redis.asyncio.Redis.from_url(world.server.url) as asking:

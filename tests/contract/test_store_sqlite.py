@@ -55,16 +55,17 @@ async def test_reopening_keeps_the_log_and_its_numbers(world: SqliteWorld) -> No
     assert re.fullmatch(r"[0-9a-f]{16}", log_id)
 
 
-async def test_reopening_keeps_floors_and_marks(world: SqliteWorld) -> None:
+async def test_reopening_keeps_floors_times_and_marks(world: SqliteWorld) -> None:
     async with opened(world) as store:
-        await put(store, "a", "b")
+        [_, last] = await put(store, "a", "b")
         mark = (await store.moved(None)).mark
         await store.forget(ROOM, Seq(2))
+    world.clock.leap_to(last.at - 60_000)
     async with opened(world) as store:
         page = await store.after(ROOM, None, 10)
         assert (page.rows, page.floor, page.head) == ([], 2, 2)
         assert (await store.after(ROOM, at(store, 1), 10)).reset == "below_floor"
-        await put(store, "c")
+        assert (await put(store, "c"))[0].at == last.at
         assert list((await store.moved(mark)).rooms) == [(ROOM, 3)]
 
 
