@@ -59,7 +59,7 @@ def hostile_json(good: dict[str, Any]) -> dict[str, bytes]:
         "doubled key": (within + f',"room":{json.dumps(good.get("room"))}}}').encode(),
         "doubled key, escaped": (within + f',"\\u0072oom":{json.dumps(good.get("room"))}}}').encode(),
         "doubled key inside": (within + ',"x":{"a":1,"a":1}}').encode(),
-        "257 keys": (within + "".join(f',"k{n}":0' for n in range(257)) + "}").encode(),
+        "2,500 keys": (within + "".join(f',"k{n}":0' for n in range(2_500)) + "}").encode(),
         "NaN": (within + ',"x":NaN}').encode(),
         "Infinity": (within + ',"x":-Infinity}').encode(),
         "5,000 digits": (within + ',"x":' + "9" * 5000 + "}").encode(),
