@@ -63,6 +63,20 @@ async def test_a_session_that_comes_back_to_its_replica_never_left() -> None:
 
 
 @in_virtual_time
+async def test_a_session_that_comes_back_to_another_replica_never_left() -> None:
+    async with replicas() as (here, there):
+        ann, ben, gus = await here.join(ANN), await here.join(BEN), await there.join(GUS)
+        await asyncio.sleep(1)
+        for client in (ben, gus):
+            client.heard()
+        await ann.go()
+        await asyncio.sleep(2)
+        back = await there.join(ANN)
+        await asyncio.sleep(60)
+        assert (ben.heard(), gus.heard(), back.socket.closed) == ([], [], None)
+
+
+@in_virtual_time
 async def test_a_reload_is_a_new_session_beside_the_old_one_until_that_is_gone() -> None:
     async with replicas() as (here, there):
         ann, gus = await here.join(ANN, "a" * 16), await there.join(GUS)
