@@ -3,12 +3,13 @@
 import re
 import secrets
 import time
+from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Profile
 from tests.browser.room import LONG, a_room, at_node, enter, message, say, texts, until
-from tests.support.up import Ports
+from tests.support.up import Ports, started
 
 
 def base_of(node: Ports) -> str:
@@ -251,3 +252,30 @@ def test_a_private_window_keeps_its_key_for_the_tab(node: Ports, profile: Profil
     page = enter(context, base_of(node), a_room())
     expect(page.locator("[data-self]")).to_have_attribute("data-verified", "true", timeout=LONG)
     expect(page.locator("#key-note")).to_contain_text("tab")
+
+
+def test_a_node_that_restarts_is_found_again_without_a_reload(tmp_path: Path, profile: Profile) -> None:
+    ports, room = Ports(tmp_path), a_room()
+    with started(ports.argv):
+        page = enter(profile(), base_of(ports), room)
+        say(page, "before")
+        at_node(page, "before")
+        page.evaluate("window.notReloaded = true")
+    say(page, "meanwhile")
+    expect(message(page, "meanwhile")).to_have_attribute("data-state", "queued")
+    expect(page.locator("#banner")).to_be_visible(timeout=LONG)
+    with started(ports.argv):
+        expect(message(page, "meanwhile")).to_have_attribute("data-state", "node", timeout=30_000)
+        expect(page.locator("#banner")).to_be_hidden(timeout=LONG)
+        assert texts(page) == ["before", "meanwhile"]
+        assert page.evaluate("window.notReloaded") is True
+        assert [item["text"] for item in ports.call(f"/history?room={room}")] == ["before", "meanwhile"]
+
+
+def test_the_invite_is_copied(node: Ports, profile: Profile) -> None:
+    context, room = profile(permissions=["clipboard-read", "clipboard-write"]), a_room()
+    page = enter(context, base_of(node), room, name="Inviter")
+    page.locator("#invite").click()
+    page.locator("#invite-dialog").get_by_role("button", name=re.compile("copy", re.IGNORECASE)).click()
+    link = f"{base_of(node)}/?room={room}"
+    until(lambda: page.evaluate("navigator.clipboard.readText()") == link, 5, "the link was not copied")
