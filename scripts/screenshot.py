@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.browser.conftest import ARGS
+from tests.browser.conftest import ARGS, chromium
 from tests.browser.room import at_node, enter, message, say
 from tests.support.up import Ports, started
 
@@ -34,11 +34,11 @@ def main(target: str) -> int:
     """Runs a node, lets three people talk, writes the picture."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         ports = Ports(Path(folder))
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGS)
         with started(ports.argv):
             pages = {}
             for name in ("Amber Fox", "Blue Heron", "Quiet Otter"):
-                context = chromium.new_context(viewport={"width": 1240, "height": 820}, device_scale_factor=1)
+                context = browser.new_context(viewport={"width": 1240, "height": 820}, device_scale_factor=1)
                 if name == "Blue Heron":
                     context.route_web_socket("**/signal*", lambda ws: ws.close())
                 pages[name] = enter(context, f"http://localhost:{ports.http}", "goats101", name=name)
@@ -47,7 +47,7 @@ def main(target: str) -> int:
             pages["Blue Heron"].locator("#why").click()
             pages["Blue Heron"].wait_for_timeout(500)
             pages["Blue Heron"].screenshot(path=target)
-        chromium.close()
+        browser.close()
     return 0
 
 

@@ -25,6 +25,6 @@ node_major() { node --version 2>/dev/null | sed -E 's/^v([0-9]+).*/\1/'; }
 [ "$(node_major)" -ge 20 ] || die "node 20 or newer is needed for the tests of the page; here is $(node --version)"
 [ "${1:-all}" = node ] && exit 0
 
-[ -x /usr/bin/chromium ] || apt_install chromium
+command -v chromium google-chrome chromium-browser >/dev/null || apt_install chromium
 scripts/engine.sh
 docker build --quiet --tag egoat-redis deploy/redis >/dev/null || die "the Redis image could not be built"

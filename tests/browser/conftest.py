@@ -1,5 +1,6 @@
 """Real Chromium on a node made by `egoat up`."""
 
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 
@@ -17,6 +18,16 @@ ARGS = [
     "--no-first-run",
 ]
 
+
+def chromium() -> str:
+    """Path of a Chromium on this machine."""
+    found = [
+        path for name in ("chromium", "google-chrome", "chromium-browser") if (path := shutil.which(name))
+    ]
+    assert found, "no Chromium on the PATH: scripts/setup-tests.sh brings one"
+    return found[0]
+
+
 Profile = Callable[..., BrowserContext]
 
 
@@ -32,9 +43,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]:
 def browser() -> Iterator[Browser]:
     """One Chromium."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", headless=True, args=ARGS)
-        yield chromium
-        chromium.close()
+        launched = playwright.chromium.launch(executable_path=chromium(), headless=True, args=ARGS)
+        yield launched
+        launched.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Order of work 3: the reference's own client, without our subprotocol and without Origin, is served in its form."""
+"""The reference's own client, without our subprotocol and without Origin, is served in its form."""
 
 import asyncio
 import contextlib

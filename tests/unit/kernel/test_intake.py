@@ -1,4 +1,4 @@
-"""What may enter the log: each refusal, each size at its limit (hostile inputs 12, 13, 18)."""
+"""What may enter the log: each refusal, each size at its limit."""
 
 import pytest
 

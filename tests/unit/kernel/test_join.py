@@ -1,4 +1,4 @@
-"""Nonces, signed joins and tokens (S1, S5, hostile input 26)."""
+"""Nonces, signed joins and tokens (S1, S5)."""
 
 import msgspec
 import pytest

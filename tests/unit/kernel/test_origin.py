@@ -1,4 +1,4 @@
-"""Which origins may come in and which address counts (S6, S15, hostile input 19)."""
+"""Which origins may come in and which address counts (S6, S15)."""
 
 import pytest
 

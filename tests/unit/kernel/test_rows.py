@@ -1,4 +1,4 @@
-"""Hints on the bus: believed only with the node's tag (S21, hostile input 38)."""
+"""Hints on the bus: believed only with the node's tag (S21)."""
 
 import msgspec
 import pytest

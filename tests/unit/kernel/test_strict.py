@@ -1,4 +1,4 @@
-"""JSON as it is taken from outside (hostile input 11)."""
+"""JSON as it is taken from outside."""
 
 import json
 import time
