@@ -83,6 +83,12 @@ class TestRedisLeases(LeasesSuite):
         assert [type(answer) for answer in answers] == [Away, Away]
         assert time.monotonic() - started < 2
 
+    async def test_a_crowd_that_asks_at_once_is_answered(self, leases: RedisLeases) -> None:
+        answers = await asyncio.gather(
+            *(leases.once(f"n{number}", 10) for number in range(300)), return_exceptions=True
+        )
+        assert answers == [True] * 300
+
     async def test_a_server_that_came_back_is_used_again(
         self, leases: RedisLeases, world: RedisLeasesWorld
     ) -> None:
