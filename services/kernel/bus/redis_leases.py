@@ -12,6 +12,7 @@ from services.kernel.bus.base import Away, Lease
 T = TypeVar("T")
 
 _DEADLINE = 1.0
+_CONNECTIONS = 32  # who finds none free waits for one, as long as for an answer
 
 # KEYS[1] hash, ARGV[1] ttl in ms, then key, payload, key, payload … → the keys that were not there.
 _HOLD = """
@@ -97,9 +98,14 @@ async def _ask(answer: Awaitable[T]) -> T:
 @asynccontextmanager
 async def open_leases(url: str) -> AsyncIterator[RedisLeases]:
     """Leases on the Redis at this URL; connects on first use."""
-    client = redis.asyncio.Redis.from_url(
-        url, socket_timeout=_DEADLINE, socket_connect_timeout=_DEADLINE, max_connections=64
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
+        url,
+        socket_timeout=_DEADLINE,
+        socket_connect_timeout=_DEADLINE,
+        max_connections=_CONNECTIONS,
+        timeout=_DEADLINE,
     )
+    client = redis.asyncio.Redis.from_pool(pool)
     try:
         yield RedisLeases(client)
     finally:
