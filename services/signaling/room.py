@@ -1,8 +1,9 @@
 """One room in this process: its sockets, its channel, and what they are told of each other."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 
@@ -15,7 +16,7 @@ from services.kernel.model.ids import RoomId, guest, reference_name
 from services.kernel.model.member import Member
 from services.kernel.wire import codec
 from services.kernel.wire.frames import PeerJoined
-from services.kernel.wire.limits import MAIL_COUNT, MAIL_S
+from services.kernel.wire.limits import MAIL_COUNT, MAIL_S, QUEUE_MESSAGES
 from services.kernel.wire.roster import (
     POLL,
     Came,
@@ -73,6 +74,8 @@ class Room:
         self.view = View(name)
         self.channel = Channel(feed, hub.storage, hub.group)
         self._feed, self._hub = feed, hub
+        self._signals: deque[Signalled] = deque(maxlen=QUEUE_MESSAGES)
+        self._passing = False
         self._events = Listener(lambda _: None, lambda _: None, self._on_event)
         feed.listeners.add(self._events)
         self.users = 0
@@ -119,14 +122,10 @@ class Room:
         if event.target_peer and not reachable(entries, event.target_peer, event.target_session):
             raise Fault(ErrorCode.NOT_FOUND, "nobody in this room is the target of this signal")
         self._deliver(event)
-        self.publish(event)
-        boxes = [
-            subjects.mailbox(self.name, each.peer, each.session)
-            for each in entries
-            if each.via == POLL and event.reaches(each.peer, each.session)
-        ]
-        if boxes:
-            self._hub.group.create_task(self._post(boxes, codec.encode(event.frame())))
+        self._signals.append(event)
+        if not self._passing:
+            self._passing = True
+            self._hub.group.create_task(self._pass_on())
 
     def _aimed(self, event: Signalled) -> Signalled:
         """Reference clients name guests by their bare label."""
@@ -135,12 +134,24 @@ class Room:
             return event
         return msgspec.structs.replace(event, target_peer=guest(target))
 
-    async def _post(self, boxes: list[str], letter: bytes) -> None:
-        try:
-            for box in boxes:
-                await self._hub.mail.post(box, [letter], MAIL_COUNT, MAIL_S)
-        except Away:
-            return
+    async def _pass_on(self) -> None:
+        """Puts signals, in order, into the boxes of those who poll, then publishes them, which wakes their polls."""
+        while self._signals:
+            events = list(self._signals)
+            self._signals.clear()
+            boxes: dict[str, list[bytes]] = {}
+            pollers = [each for each in self.view.entries.values() if each.via == POLL]
+            for event in events if pollers else []:
+                letter = codec.encode(event.frame())
+                for each in pollers:
+                    if event.reaches(each.peer, each.session):
+                        boxes.setdefault(subjects.mailbox(self.name, *each.key), []).append(letter)
+            with suppress(Away):
+                for box, letters in boxes.items():
+                    await self._hub.mail.post(box, letters, MAIL_COUNT, MAIL_S)
+            for event in events:
+                self.publish(event)
+        self._passing = False
 
     def _deliver(self, event: Signalled) -> None:
         for link in {*self.links.values(), *self.arriving}:

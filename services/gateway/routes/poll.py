@@ -155,15 +155,13 @@ class _Poll:
             if not any(event.reaches(each.peer, each.session) for each in entries):
                 self._add(codec.fault_frame(Fault(ErrorCode.NOT_FOUND, "nobody in this room is the target")))
                 return
-        node.tell(self._member.room, event)
         letter = codec.encode(event.frame())
-        for each in entries:
-            if each.via == POLL and event.reaches(each.peer, each.session):
-                box = subjects.mailbox(self._member.room, each.peer, each.session)
-                try:
+        with suppress(Away):
+            for each in entries:
+                if each.via == POLL and event.reaches(each.peer, each.session):
+                    box = subjects.mailbox(self._member.room, each.peer, each.session)
                     await node.mail.post(box, [letter], MAIL_COUNT, MAIL_S)
-                except Away:
-                    return
+        node.tell(self._member.room, event)  # last: it wakes polls, which then find their letter
 
     async def _read(self) -> None:
         """Reads the log and the mailbox, waiting for something to be there."""
