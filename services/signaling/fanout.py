@@ -117,6 +117,7 @@ class Channel:
         self.feed = feed
         self._storage, self._group = storage, group
         self._live: set[Outlet] = set()
+        self._catching_up: set[Outlet] = set()
         self._pending: list[bytes] = []
         self._flushed = feed.place.cursor
         self.listener = Listener(self._on_rows, self._on_reset, lambda _: None)
@@ -128,12 +129,14 @@ class Channel:
         if after is None or after == self._flushed:
             self._live.add(outlet)
         else:
+            self._catching_up.add(outlet)
             self._group.create_task(self._serve_from_log(outlet, after))
         return self._flushed
 
     def stop(self, outlet: Outlet) -> None:
         """The socket has gone."""
         self._live.discard(outlet)
+        self._catching_up.discard(outlet)
 
     def close(self) -> None:
         """The last socket has gone."""
@@ -163,21 +166,24 @@ class Channel:
                 outlet.write(data)
             else:
                 self._live.discard(outlet)
+                self._catching_up.add(outlet)
                 self._group.create_task(self._serve_from_log(outlet, before))
 
     async def _serve_from_log(self, outlet: Outlet, cursor: Cursor) -> None:
         """Brings a socket from the cursor to the live edge, never more than it takes."""
         try:
-            while outlet.open:
+            while outlet.open and outlet in self._catching_up:
                 await outlet.drained()
                 cursor = await self._page(outlet, cursor)
                 self._flush()
                 if cursor == self._flushed:
-                    if outlet.open:
+                    if outlet.open and outlet in self._catching_up:
                         self._live.add(outlet)
                     return
         except Stuck:
             await outlet.connection.close(CloseCode.SLOW, "no progress for 10 s")
+        finally:
+            self._catching_up.discard(outlet)
 
     async def _page(self, outlet: Outlet, cursor: Cursor) -> Cursor:
         """Sends the next rows after the cursor; returns how far that came."""

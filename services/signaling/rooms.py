@@ -26,6 +26,7 @@ class View:
     def event(self, event: Came | Left) -> list[Change]:
         """What an event of another replica, or an own one, changes."""
         if isinstance(event, Came):
+            self._missing.pop(event.entry.key, None)
             return self._came(event.entry)
         return self._left((event.peer, event.session))
 

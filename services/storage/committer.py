@@ -99,7 +99,7 @@ class Committer:
             if placed.fresh:
                 rooms.setdefault(message.room, []).append(_row(message, placed))
         for room, rows in rooms.items():
-            size = sum(len(row.env) for row in rows)
+            size = sum(len(row.env.encode()) for row in rows)
             hint = Hint(
                 log_id=self._store.log_id,
                 prev=Seq(rows[0].seq - 1),

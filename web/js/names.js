@@ -29,7 +29,8 @@ export function friendlyName(random) {
  * @param {string} text
  */
 export function cleanName(text) {
-  const kept = text.normalize("NFC").replace(/[^\p{L}\p{M}\p{N}_\-. ]/gu, " ").replace(/ +/g, " ").trim();
+  const seen = text.replace(/\p{Default_Ignorable_Code_Point}/gu, " ");
+  const kept = seen.normalize("NFC").replace(/[^\p{L}\p{M}\p{N}_\-. ]/gu, " ").replace(/ +/g, " ").trim();
   return Array.from(kept).slice(0, LONGEST).join("").trim();
 }
 

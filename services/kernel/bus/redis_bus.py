@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import hiredis
 import msgspec
+import structlog
 
 from services.kernel.bus.base import Delivery, Resumed, Sink, Subject
 from services.kernel.bus.tasks import keep, owned
@@ -19,6 +20,8 @@ from services.kernel.bus.tasks import keep, owned
 _MAX_BUFFER = 8 * 1024 * 1024
 _PING_EVERY = 5.0
 _SILENCE = 12.0
+
+log = structlog.get_logger()
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -64,6 +67,10 @@ class _Wire(asyncio.Protocol):
         self.heard = asyncio.get_running_loop().time()
         self._reader.feed(data)
         while (reply := self._reader.gets()) is not False:
+            if isinstance(reply, hiredis.ReplyError):
+                log.error("redis.refused", problem=str(reply))
+                self.abort()
+                return
             self._on_reply(reply)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -24,7 +24,7 @@ for i = 2, #ARGV, 2 do
     fresh[#fresh + 1] = ARGV[i]
   end
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[1] * 4)
+if redis.call('PTTL', KEYS[1]) < ARGV[1] * 4 then redis.call('PEXPIRE', KEYS[1], ARGV[1] * 4) end
 return fresh
 """
 _STAMP = 15
@@ -54,6 +54,7 @@ class RedisLeases:
             pipe.hgetall(group)
         (seconds, micros), *hashes = await _ask(pipe.execute())
         now = seconds * 1000 + micros // 1000
+        hashes = [{key: value for key, value in found.items() if value[:_STAMP].isdigit()} for found in hashes]
         for group, found in zip(groups, hashes, strict=True):
             old = [key for key, value in found.items() if int(value[:_STAMP]) + _FORGET_AFTER_MS < now]
             if old:
@@ -65,7 +66,8 @@ class RedisLeases:
 
     async def release(self, group: str, keys: Sequence[str]) -> None:
         """See Leases.release."""
-        await _ask(self._redis.hdel(group, *keys))
+        if keys:
+            await _ask(self._redis.hdel(group, *keys))
 
     async def once(self, key: str, ttl: float) -> bool:
         """See Leases.once."""
@@ -73,6 +75,8 @@ class RedisLeases:
 
     async def post(self, box: str, letters: Sequence[bytes], keep: int, ttl: float) -> None:
         """See Mail.post."""
+        if not letters:
+            return
         pipe = self._redis.pipeline(transaction=True)
         pipe.rpush(box, *letters)
         pipe.ltrim(box, -keep, -1)

@@ -103,12 +103,14 @@ class Feed:
     async def _read(self) -> None:
         try:
             while self.behind:
+                self.behind = False
                 page = await self._feeds.storage.after(self.room, self.place.cursor, HISTORY_PAGE)
                 self.floor = page.floor
                 step = on_page(self.place, page)
-                self.behind = step.read
+                self.behind = self.behind or step.read
                 self.apply(Step(step.place, step.rows, reset=step.reset))
         except Fault:
+            self.behind = True
             log.info("feed.waits", room=self.room)
         finally:
             self._reading = False

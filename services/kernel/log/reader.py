@@ -46,6 +46,8 @@ def on_hint(place: Place, hint: Hint | None) -> Step:
 
 def on_page(place: Place, page: Page) -> Step:
     """A page read after some earlier place of this reader came."""
+    if page.reset == "below_floor" and page.log_id == place.log_id and place.last >= page.floor:
+        return Step(place, read=place.last < page.head)  # the page is older than the place
     if page.reset is not None:
         return Step(Place(page.log_id, page.head), reset=page.reset)
     return _take(place, page.rows, page.head)

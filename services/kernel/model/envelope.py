@@ -23,7 +23,7 @@ class _Wire(msgspec.Struct, frozen=True):
     body: msgspec.Raw
     stream: str | None = None
     n: int | None = None
-    to: msgspec.Raw | None = None
+    to: msgspec.Raw = msgspec.Raw()
 
 
 class TextBody(msgspec.Struct, frozen=True):
@@ -81,7 +81,7 @@ def parse(env: str) -> Envelope:
         raise _bad("an envelope has id, room, sender, stream, n, kind, hlc, body") from None
     if not (_HLC.fullmatch(wire.hlc) and _KIND.fullmatch(wire.kind)):
         raise _bad("hlc is 12 hex digits, -, 4 hex digits; kind is a lower-case word")
-    if wire.to is not None:
+    if bytes(wire.to):
         raise _bad("to is reserved")
     _check_stream(wire)
     body = bytes(wire.body)

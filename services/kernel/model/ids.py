@@ -22,6 +22,9 @@ _HEX64 = re.compile(r"[0-9a-f]{16}")
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CURSOR = re.compile(r"([0-9a-f]{16})\.([0-9]{1,16})")
 _DIGITS = re.compile(r"[0-9]{1,16}")
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)  # letters and marks that Unicode calls Default_Ignorable: nobody sees them
 _MAX_NAME = 64
 _MAX_INT = 2**53
 
@@ -62,7 +65,9 @@ def _plain_name(text: str, what: str, *, spaces: bool) -> str:
 
 
 def _name_char(char: str, spaces: bool) -> bool:
-    return char in "_-." or (spaces and char == " ") or unicodedata.category(char)[0] in "LMN"
+    if char in "_-." or (spaces and char == " "):
+        return True
+    return unicodedata.category(char)[0] in "LMN" and not _INVISIBLE.fullmatch(char)
 
 
 def parse_room(text: str) -> RoomId:

@@ -43,7 +43,8 @@ class Door(msgspec.Struct, frozen=True):
         ours = _split(f"{theirs.scheme}://{host}")
         if ours is None or theirs.hostname != ours.hostname:
             return False
-        return _port(origin) in self.ports | {_port(f"{theirs.scheme}://{host}")}
+        port = _port(origin)
+        return port is not None and port in self.ports | {_port(f"{theirs.scheme}://{host}")}
 
     def address(self, socket_address: str, forwarded_for: str | None) -> str:
         """The client's address: the socket's, or the first untrusted of X-Forwarded-For behind our proxies.

@@ -26,6 +26,8 @@ def take(member: Member, env: str, sig: str | None, pk: str | None, now_ms: int)
     author = _author(member, parsed, sig, pk)
     if parsed.kind == "text":
         check_text(parsed)
+        if parsed.sender == member.peer and not member.verified and parsed.text_body().name != member.name:
+            raise Fault(ErrorCode.FORBIDDEN, "a guest speaks under its label")
     if hlc.too_far_ahead(parsed.hlc, now_ms):
         raise Fault(ErrorCode.CLOCK, "stamped more than 60 s ahead of the node's clock", retry=0)
     return received(parsed, sig if author else None, author)

@@ -153,7 +153,7 @@ def decode_entry(data: bytes) -> Entry | None:
     """The entry, or None where another version wrote something else."""
     try:
         return _entries.decode(data)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

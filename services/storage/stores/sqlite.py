@@ -79,6 +79,8 @@ class SqliteStore:
 
     async def _write(self, work: Callable[[], T]) -> T:
         async with self._writing:
+            if self._closed:
+                raise unavailable("the database is closed")
             started = time.perf_counter()
             try:
                 if self._commit_s > _SLOW_COMMIT_S:
@@ -197,7 +199,8 @@ class SqliteStore:
         begin_ms = (second + 1) * 1000
         head = _head(self._reader, room)[0]
         first = self._reader.execute(
-            "SELECT seq FROM message WHERE room=? AND at>=? ORDER BY at, seq LIMIT 1", (room, begin_ms)
+            "SELECT seq FROM message WHERE room=? AND at>=? AND kind='text' ORDER BY at, seq LIMIT 1",
+            (room, begin_ms),
         ).fetchone()
         if first is None:
             return Span(self._log_id, Seq(head), Seq(head))
