@@ -54,7 +54,9 @@ class RedisLeases:
             pipe.hgetall(group)
         (seconds, micros), *hashes = await _ask(pipe.execute())
         now = seconds * 1000 + micros // 1000
-        hashes = [{key: value for key, value in found.items() if value[:_STAMP].isdigit()} for found in hashes]
+        hashes = [
+            {key: value for key, value in found.items() if value[:_STAMP].isdigit()} for found in hashes
+        ]
         for group, found in zip(groups, hashes, strict=True):
             old = [key for key, value in found.items() if int(value[:_STAMP]) + _FORGET_AFTER_MS < now]
             if old:
