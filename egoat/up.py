@@ -135,6 +135,7 @@ def _specs(options: Options, redis: str, folder: Path, secret: Path, key: Path) 
         "NODE_HTTP_PORT": str(options.http_port),
         "NODE_WS_PORT": str(options.ws_port),
         "NODE_PUBLIC_BASE": options.public_base,
+        "NODE_TRUSTED_PROXIES": inherited().get("NODE_TRUSTED_PROXIES", f"127.0.0.0/8,::1/128,{inside}"),
         "REDIS_URL": f"unix://{bus}",
         "STORAGE_ADDRESS": f"127.0.0.1:{door}",
         "STORAGE_URL": f"sqlite://{options.db}",
@@ -153,6 +154,7 @@ def _specs(options: Options, redis: str, folder: Path, secret: Path, key: Path) 
 def _redis(binary: str, bus: Path, env: dict[str, str]) -> Spec:
     argv = [binary, "--port", "0", "--unixsocket", str(bus), "--unixsocketperm", "700", "--save", ""]
     argv += ["--appendonly", "no", "--dir", str(bus.parent), "--loglevel", "warning", "--daemonize", "no"]
+    argv += ["--maxmemory", "256mb", "--maxmemory-policy", "volatile-ttl"]
 
     async def ready() -> bool:
         return await _asked(asyncio.open_unix_connection(str(bus)), b"PING\r\n", b"+PONG")

@@ -45,6 +45,7 @@ class Outlet:
     def __init__(self, connection: ServerConnection) -> None:
         self.connection = connection
         self._own: list[bytes] = []
+        self._own_bytes = 0
         self._queued = 0
 
     @property
@@ -60,17 +61,29 @@ class Outlet:
     @property
     def full(self) -> bool:
         """Whether so much waits that nothing may be added which the log cannot bring later."""
-        return self.buffered + sum(map(len, self._own)) > QUEUE_BYTES
+        return self.buffered + self._own_bytes > QUEUE_BYTES
 
     def send(self, frame: Down) -> None:
         """Queues an answer to this client alone; it leaves at the end of the turn."""
         self.send_json(codec.encode(frame))
 
     def send_json(self, payload: bytes) -> None:
-        """The same for JSON that is no frame of `egoat.1`."""
+        """The same for JSON that is no frame of `egoat.1`.
+
+        A client that is a whole queue behind is cut; when it comes back its join tells it what it missed.
+        """
+        if self.full:
+            self._drop_own()
+            self.connection.transport.abort()
+            return
         if not self._own:
             asyncio.get_running_loop().call_soon(self._flush_own)
         self._own.append(text_frame(payload))
+        self._own_bytes += len(self._own[-1])
+
+    def _drop_own(self) -> None:
+        self._own.clear()
+        self._own_bytes = 0
 
     def _flush_own(self) -> None:
         if self._own:
@@ -80,7 +93,7 @@ class Outlet:
         """Writes what is queued and then the data, in one write."""
         if self._own:
             data = b"".join(self._own) + data
-            self._own.clear()
+            self._drop_own()
         if data and self.open:
             self.connection.transport.write(data)
 

@@ -28,6 +28,8 @@ from services.kernel.wire.roster import (
 )
 from services.signaling.room import Link, Room, Rooms
 
+_LOOK_AGAIN_S = 1.0
+
 
 class Presence:
     """Sessions of this process in the shared roster."""
@@ -43,9 +45,17 @@ class Presence:
         or a guest's label is the name of a verified peer."""
         await self.look(room)
         mine = self._entry(link)
-        check_counts(mine, room.view.entries, self._most_sockets, self._most_peers)
+        here = room.view.entries | room.coming
+        check_counts(mine, here, self._most_sockets, self._most_peers)
         if not mine.verified:
-            check_label(mine.name, room.view.entries.values())
+            check_label(mine.name, here.values())
+        room.coming[link.key] = mine  # counted from now on, without a pause since the check
+        try:
+            await self._let_in(room, link, mine)
+        finally:
+            room.coming.pop(link.key, None)
+
+    async def _let_in(self, room: Room, link: Link, mine: Entry) -> None:
         leaving = self._leaving.pop((room.name, link.key), None)
         if leaving is not None:
             leaving.cancel()
@@ -88,7 +98,8 @@ class Presence:
                 room.view.entries[link.key] = gone
                 await self._hold(room, [gone])
                 await asyncio.sleep(LEAVE_GRACE_S)
-                await self.look(room)
+                while not await self.look(room):  # noqa: ASYNC110 - Redis has no Event; without it nobody leaves
+                    await asyncio.sleep(_LOOK_AGAIN_S)
                 now = room.view.entries.get(link.key)
                 if now is not None and not now.gone:
                     return  # it came back at another replica, or polls
@@ -107,17 +118,18 @@ class Presence:
                 await self._hold(room, [self._entry(link) for link in room.links.values()])
             await self.look(*rooms)
 
-    async def look(self, *rooms: Room) -> None:
-        """Brings the views of these rooms up to the shared roster, as far as it can be read."""
+    async def look(self, *rooms: Room) -> bool:
+        """Brings the views of these rooms up to the shared roster; whether it could be read."""
         if not rooms:
-            return
+            return True
         try:
             found = await self._leases.holders([subjects.roster(room.name) for room in rooms])
         except Away:
-            return
+            return False
         now = asyncio.get_running_loop().time()
         for room, leases in zip(rooms, found, strict=True):
             room.tell(room.view.snapshot(_live(leases), set(room.links), now))
+        return True
 
     async def _hold(self, room: Room, entries: list[Entry]) -> None:
         if not entries:

@@ -20,6 +20,7 @@ from services.kernel.wire.limits import MAIL_COUNT, MAIL_S, QUEUE_MESSAGES
 from services.kernel.wire.roster import (
     POLL,
     Came,
+    Entry,
     Event,
     Key,
     Left,
@@ -70,6 +71,7 @@ class Room:
     def __init__(self, name: RoomId, feed: Feed, hub: "Rooms") -> None:
         self.name = name
         self.links: dict[Key, Link] = {}
+        self.coming: dict[Key, Entry] = {}  # let in, on their way into the roster
         self.arriving: set[Link] = set()  # reference sockets with their 101, on their way into the roster
         self.view = View(name)
         self.channel = Channel(feed, hub.storage, hub.group)
@@ -192,6 +194,8 @@ class Room:
             return
         if isinstance(event, Came):
             self._replaced_elsewhere(event)
+        elif (event.peer, event.session) in self.links:
+            return  # another replica's old word of a session whose socket is here
         self.tell(self.view.event(event))
 
     def _replaced_elsewhere(self, event: Came) -> None:

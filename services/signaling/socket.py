@@ -71,13 +71,13 @@ class Sockets:
 
     async def admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Judges the handshake; a reference client gets its 101 only once its room's subscription stands."""
-        origin = request.headers.get("Origin")
         try:
+            origin, host = one_header(request, "Origin"), one_header(request, "Host") or ""
             if request.path.partition("?")[0] != "/signal":
                 raise Fault(ErrorCode.NOT_FOUND, "signaling is at /signal")
-            if origin is not None and not self._door.allows(origin, request.headers.get("Host", "")):
+            if origin is not None and not self._door.allows(origin, host):
                 raise Fault(ErrorCode.FORBIDDEN, "this origin may not connect")
-            offered = request.headers.get("Sec-WebSocket-Protocol", "")
+            offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
             if SUBPROTOCOL not in [part.strip() for part in offered.split(",")]:
                 member = _reference_member(request.path)
                 async with self._rooms.use(member.room) as room:
@@ -91,7 +91,7 @@ class Sockets:
         """One socket from its handshake to its end."""
         request = connection.request
         assert request is not None
-        forwarded = request.headers.get("X-Forwarded-For")
+        forwarded = ",".join(request.headers.get_all("X-Forwarded-For"))
         address = self._door.address(connection.remote_address[0], forwarded)
         tag = mac.tag(self._address_key, address.encode())[:8] if address else b""
         try:
@@ -107,7 +107,11 @@ class Sockets:
     async def _serve_own(self, connection: ServerConnection, request: Request, address: bytes) -> None:
         outlet = Outlet(connection)
         try:
-            hello, member = await self._greet(connection, outlet, request)
+            try:
+                hello, member = await self._greet(connection, outlet, request)
+            except TimeoutError:
+                await connection.close(CloseCode.HELLO_LATE, "no hello within 5 s")
+                return
             after = Cursor.parse(hello.after) if hello.after else None
             async with self._rooms.use(member.room) as room:
                 link = Link(member, outlet, reference=False, since=self._clock.wall_ms(), address=address)
@@ -119,8 +123,6 @@ class Sockets:
                 finally:
                     room.channel.stop(outlet)
                     self._presence.go(room, link)
-        except TimeoutError:
-            await connection.close(CloseCode.HELLO_LATE, "no hello within 5 s")
         except Fault as fault:
             outlet.send(codec.fault_frame(fault))
             await asyncio.sleep(0)
@@ -142,7 +144,7 @@ class Sockets:
                 raise Fault(ErrorCode.UNAUTHORIZED, "the token is of another room or session")
             return hello, member
         asked = JoinRequest(hello.session, hello.name, hello.pk, hello.nonce, hello.origin, hello.sig)
-        origin, host = request.headers.get("Origin"), request.headers.get("Host", "")
+        origin, host = one_header(request, "Origin"), one_header(request, "Host") or ""
         return hello, await self._joining.admit(room, asked, origin, host)
 
     def _welcome(self, room: Room, link: Link, after: Cursor | None) -> None:
@@ -267,6 +269,14 @@ class Sockets:
                 room.relay(link, signal(link.member, frame, self._rooms.replica))
             except (Fault, msgspec.DecodeError):
                 continue
+
+
+def one_header(request: Request, name: str) -> str | None:
+    """The header's value, None when it is not there; raises Fault(BAD_REQUEST) when it stands twice."""
+    found = request.headers.get_all(name)
+    if len(found) > 1:
+        raise Fault(ErrorCode.BAD_REQUEST, f"{name} stands more than once")
+    return found[0] if found else None
 
 
 _reference_frame = msgspec.json.Decoder(Offer | Answer | Ice)

@@ -208,10 +208,11 @@ class Feeds:
                 grown = await self.storage.moved(mark)
             except Fault:
                 continue
-            if log_id not in (None, grown.log_id):
+            if mark is None or grown.log_id != log_id:
                 for feed in self._open.values():
                     feed.read()
-            mark, log_id = grown.mark, grown.log_id
+            mark = grown.mark if log_id in (None, grown.log_id) else None  # a mark counts in one log only
+            log_id = grown.log_id
             for name, head in grown.rooms:
                 feed_of = self._open.get(RoomId(name))
                 if feed_of is not None and head > feed_of.place.last:

@@ -46,8 +46,8 @@ class Joining:
     async def _spend(self, nonce: str) -> bool:
         now = asyncio.get_running_loop().time()
         ttl = join.NONCE_TTL_MS / 1000 + 2
-        for old in [key for key, ends in self._spent.items() if ends < now]:
-            del self._spent[old]
+        while self._spent and next(iter(self._spent.values())) < now:  # the oldest stands first
+            del self._spent[next(iter(self._spent))]
         if nonce in self._spent:
             return False
         self._spent[nonce] = now + ttl

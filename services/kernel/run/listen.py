@@ -1,5 +1,6 @@
 """Listening sockets, made before anything else so that a taken port is one clear line."""
 
+import os
 import socket
 
 from services.kernel.run.settings import StartError
@@ -21,7 +22,7 @@ def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
         )
     except OSError as problem:
         where = f"{host or 'all interfaces'} port {port}"
-        raise StartError(f"cannot listen on {where}: {problem.strerror or problem}") from None
+        raise StartError(f"cannot listen on {where}: {os.strerror(problem.errno or 0)}") from None
 
 
 def host_port(address: str) -> tuple[str, int]:

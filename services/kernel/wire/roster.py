@@ -14,6 +14,8 @@ from services.kernel.wire.sealed import seal, unseal
 Key = tuple[PeerId, SessionId]
 
 SOCKET, REFERENCE, POLL = "socket", "reference", "poll"
+POLL_SESSIONS = 16
+"""How many sessions of one peer may poll one room: each can have a mailbox."""
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -74,6 +76,8 @@ def check_counts(newcomer: Entry, entries: Mapping[Key, Entry], most_sockets: in
     present = {each.peer for each in live}
     if most_peers and newcomer.peer not in present and len(present) >= most_peers:
         raise Fault(ErrorCode.TOO_MANY, f"the room is full: {most_peers} peers", retry=30)
+    if newcomer.via == POLL and sum(1 for each in live if each.peer == newcomer.peer) >= POLL_SESSIONS:
+        raise Fault(ErrorCode.TOO_MANY, f"more than {POLL_SESSIONS} sessions of one peer", retry=30)
     if most_sockets and newcomer.via != POLL:
         near = newcomer.address or newcomer.peer
         same = sum(1 for each in live if each.via != POLL and (each.address or each.peer) == near)

@@ -6,7 +6,6 @@ export const LIMITS = Object.freeze({
   "TEXT_BYTES": 16384,
   "BODY_BYTES": 65536,
   "NAME_CHARS": 64,
-  "ID_CHARS": 64,
   "JSON_DEPTH": 16,
   "JSON_KEYS": 256,
   "HISTORY_PAGE": 200,
@@ -15,7 +14,6 @@ export const LIMITS = Object.freeze({
   "POLL_WAIT_S": 20,
   "POLL_FRAMES": 200,
   "HINT_ROWS_BYTES": 16384,
-  "CLOCK_AHEAD_MS": 60000,
   "HELLO_S": 5.0,
   "LEASE_S": 15.0,
   "LEASE_RENEW_S": 5.0,
@@ -25,8 +23,7 @@ export const LIMITS = Object.freeze({
   "QUEUE_BYTES": 1048576,
   "STUCK_S": 10.0,
   "MAIL_COUNT": 64,
-  "MAIL_S": 30,
-  "SESSION_HEX": 16
+  "MAIL_S": 30
 });
 
 export const CLOSE = Object.freeze({

@@ -17,6 +17,9 @@ CREATE TABLE message (
 -- Receive time never decreases within a room, so this finds the first row of a second.
 CREATE INDEX message_at ON message (room, at);
 
+-- The reference form of history counts texts only.
+CREATE INDEX message_text ON message (room, seq) WHERE kind = 'text';
+
 -- A verified sender's public key, once.
 CREATE TABLE sender (
   peer TEXT PRIMARY KEY,
