@@ -6,7 +6,7 @@ import { CLOSE } from "../wire/protocol.gen.js";
 /** How long the first address may stay silent before the second is tried beside it. */
 const SECOND_TRY_MS = 1_500;
 
-/** Close codes after which a client does not come back by itself (house rules, section 9). */
+/** Close codes after which a client does not come back by itself (docs/protocol.md). */
 const FINAL = new Set(/** @type {number[]} */ ([CLOSE.POLICY, CLOSE.REPLACED, CLOSE.LABEL_IN_USE]));
 
 /** @type {Readonly<Record<number, string>>} */
