@@ -1,11 +1,27 @@
 """Structured logs: `noun.verb` events with bound fields, JSON unless a person watches; never bodies or secrets."""
 
+import contextlib
+import io
 import logging
 import sys
+from typing import TextIO, cast
 
 import structlog
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+class _Output(io.TextIOBase):
+    """Standard output while it takes something: a full disk or a closed pipe must not end a service."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            sys.stdout.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
 
 
 def set_up(service: str, level: str) -> None:
@@ -23,7 +39,7 @@ def set_up(service: str, level: str) -> None:
     structlog.configure(
         processors=[*shared, *tracebacks, last],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Output())),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
