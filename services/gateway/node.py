@@ -19,6 +19,7 @@ from services.kernel.wire.limits import LEASE_S
 from services.kernel.wire.roster import (
     POLL,
     Came,
+    Doubted,
     Entry,
     Event,
     Key,
@@ -64,13 +65,20 @@ class Node(msgspec.Struct, frozen=True):
         decoded = (decode_entry(lease.payload) for lease in found.values() if lease.live)
         return {each.key: each for each in decoded if each is not None}
 
-    async def present(self, member: Member, entries: dict[Key, Entry] | None) -> None:
-        """Holds the presence of a session that polls, unless a socket of it does; raises Fault when full."""
+    async def present(
+        self, member: Member, entries: dict[Key, Entry] | None, *, instead: bool = False
+    ) -> None:
+        """Holds the presence of a session that polls, unless a socket of it does; raises Fault when full.
+
+        `instead`: the session reads by polls now, so a socket that it still has is asked whether it lives.
+        """
         if entries is None:
             return
         mine = entry(member, POLL, self.clock.wall_ms())
         known = entries.get(mine.key)
         if known is not None and known.via != POLL and not known.gone:
+            if instead:
+                self.tell(member.room, Doubted(self.replica, *mine.key))
             return
         check_counts(mine, entries, self.limits.sockets, self.limits.peers)
         fresh = known is None or known.gone or known.name != mine.name

@@ -32,6 +32,9 @@ from services.signaling.room import Rooms
 from services.signaling.settings import Settings
 from services.signaling.socket import Sockets
 
+# websockets waits without end for a paused client, also in pings and closes; what waits is bounded by Outlet.
+_NEVER_PAUSE = 2**30
+
 
 @asynccontextmanager
 async def _running(
@@ -73,6 +76,7 @@ async def _running(
             server_header=None,
             open_timeout=10,
             close_timeout=2,
+            write_limit=_NEVER_PAUSE,
         )
         try:
             yield

@@ -21,6 +21,7 @@ from services.kernel.wire.roster import (
     Left,
     check_counts,
     check_label,
+    check_owner,
     decode_entry,
     encode_entry,
     entry,
@@ -42,10 +43,11 @@ class Presence:
 
     async def come(self, room: Room, link: Link) -> None:
         """Lets the session in and tells the room; raises Fault when the room or the address is full,
-        or a guest's label is the name of a verified peer."""
+        a guest's label is the name of a verified peer, or the session is live and another's."""
         await self.look(room)
         mine = self._entry(link)
         here = room.view.entries | room.coming
+        check_owner(link.key, link.owner, here)
         check_counts(mine, here, self._most_sockets, self._most_peers)
         if not mine.verified:
             check_label(mine.name, here.values())
@@ -101,10 +103,10 @@ class Presence:
                 while not await self.look(room):  # noqa: ASYNC110 - Redis has no Event; without it nobody leaves
                     await asyncio.sleep(_LOOK_AGAIN_S)
                 now = room.view.entries.get(link.key)
-                if now is not None and not now.gone:
+                if now is not None and (now.since > link.since or not now.gone):
                     return  # it came back at another replica, or polls
-                await self._release(room, link.key)
-                room.apply(Left(self._rooms.replica, *link.key))
+                await self._release(room, gone)
+                room.apply(Left(self._rooms.replica, *link.key, link.since))
         finally:
             if self._leaving.get((name, link.key)) is asyncio.current_task():
                 del self._leaving[(name, link.key)]
@@ -140,9 +142,9 @@ class Presence:
         except Away:
             return
 
-    async def _release(self, room: Room, key: Key) -> None:
+    async def _release(self, room: Room, gone: Entry) -> None:
         try:
-            await self._leases.release(subjects.roster(room.name), [field(key)])
+            await self._leases.release(subjects.roster(room.name), {field(gone.key): encode_entry(gone)})
         except Away:
             return
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 
 import msgspec
+from websockets.exceptions import ConnectionClosed
 
 from services.kernel.bus import subjects
 from services.kernel.bus.base import Away, Bus, Mail
@@ -20,6 +21,7 @@ from services.kernel.wire.limits import MAIL_COUNT, MAIL_S, QUEUE_MESSAGES
 from services.kernel.wire.roster import (
     POLL,
     Came,
+    Doubted,
     Entry,
     Event,
     Key,
@@ -31,22 +33,33 @@ from services.kernel.wire.roster import (
 from services.signaling.fanout import Channel, Outlet, Stuck
 from services.signaling.rooms import Change, View, reachable
 
+_PING_S = 2.0
+
 
 class Link:
     """One joined socket."""
 
     def __init__(
-        self, member: Member, outlet: Outlet, *, reference: bool, since: int, address: bytes
+        self, member: Member, outlet: Outlet, *, reference: bool, since: int, address: bytes, owner: bool
     ) -> None:
         self.member, self.outlet, self.reference, self.address = member, outlet, reference, address
-        self.since = since
-        self.replaced = False
+        self.since, self.owner = since, owner
+        self.replaced = self.doubted = False
         self.watched = False
 
     @property
     def key(self) -> Key:
         """The session."""
         return (self.member.peer, self.member.session)
+
+    async def answers(self) -> bool:
+        """Whether the client answers a ping within two seconds."""
+        try:
+            async with asyncio.timeout(_PING_S):
+                await (await self.outlet.connection.ping())
+        except (TimeoutError, ConnectionClosed):
+            return False
+        return True
 
 
 class _ReferenceSignal(msgspec.Struct, omit_defaults=True):
@@ -192,6 +205,9 @@ class Room:
         if isinstance(event, Signalled):
             self._deliver(event)
             return
+        if isinstance(event, Doubted):
+            self._probe(event)
+            return
         if isinstance(event, Came):
             self._replaced_elsewhere(event)
         elif (event.peer, event.session) in self.links:
@@ -202,6 +218,22 @@ class Room:
         link = self.links.get(event.entry.key)
         if link is not None and event.entry.since >= link.since and event.entry.via != POLL:
             self.replace(link)
+
+    def _probe(self, event: Doubted) -> None:
+        """A socket whose client polls instead is cut unless it answers: its poll then stands in the roster."""
+        link = self.links.get((event.peer, event.session))
+        if link is None or link.doubted:
+            return
+
+        async def ask() -> None:
+            try:
+                if not await link.answers():
+                    link.outlet.connection.transport.abort()
+            finally:
+                link.doubted = False
+
+        link.doubted = True
+        self._hub.group.create_task(ask())
 
     def replace(self, link: Link) -> None:
         """Another socket of the same session has come: this one ends and its client does not come back."""

@@ -28,7 +28,9 @@ class View:
         if isinstance(event, Came):
             self._missing.pop(event.entry.key, None)
             return self._came(event.entry)
-        return self._left((event.peer, event.session))
+        key = (event.peer, event.session)
+        known = self.entries.get(key)
+        return [] if known is not None and known.since > event.since else self._left(key)
 
     def snapshot(self, found: Mapping[Key, Entry], mine: set[Key], now: float) -> list[Change]:
         """What a snapshot of live entries changes; `mine` are sessions with a socket here, never missed."""

@@ -18,7 +18,7 @@ from services.kernel.model import mac
 from services.kernel.model.clock import Clock
 from services.kernel.model.errors import CloseCode, ErrorCode, Fault
 from services.kernel.model.ids import Cursor, SessionId, guest, parse_label, parse_room
-from services.kernel.model.join import JoinRequest
+from services.kernel.model.join import Admitted, JoinRequest
 from services.kernel.model.member import Member
 from services.kernel.run.joining import Joining
 from services.kernel.run.log import short
@@ -36,7 +36,6 @@ from services.signaling.room import Link, Room, Rooms
 SUBPROTOCOL = Subprotocol("egoat.1")
 _VERSION = 1
 _MOST_IN_FLIGHT = 256
-_LABEL_PING_S = 2.0
 
 log = structlog.get_logger()
 
@@ -108,13 +107,14 @@ class Sockets:
         outlet = Outlet(connection)
         try:
             try:
-                hello, member = await self._greet(connection, outlet, request)
+                hello, admitted = await self._greet(connection, outlet, request)
             except TimeoutError:
                 await connection.close(CloseCode.HELLO_LATE, "no hello within 5 s")
                 return
             after = Cursor.parse(hello.after) if hello.after else None
+            member, now = admitted.member, self._clock.wall_ms()
             async with self._rooms.use(member.room) as room:
-                link = Link(member, outlet, reference=False, since=self._clock.wall_ms(), address=address)
+                link = Link(member, outlet, reference=False, since=now, address=address, owner=admitted.owner)
                 await self._presence.come(room, link)
                 try:
                     self._welcome(room, link, after)
@@ -130,7 +130,7 @@ class Sockets:
 
     async def _greet(
         self, connection: ServerConnection, outlet: Outlet, request: Request
-    ) -> tuple[Hello, Member]:
+    ) -> tuple[Hello, Admitted]:
         """Challenge out, hello in; raises Fault, or TimeoutError after five seconds."""
         async with asyncio.timeout(HELLO_S):
             outlet.send(Challenge(self._joining.nonce(), self._clock.wall_ms()))
@@ -138,12 +138,9 @@ class Sockets:
         if not isinstance(hello, Hello) or _VERSION not in hello.v:
             raise Fault(ErrorCode.BAD_REQUEST, "the first frame is hello with v: [1]")
         room = parse_room(hello.room)
-        if hello.token is not None:
-            member, _ = self._joining.by_token(hello.token)
-            if member.room != room or member.session != hello.session:
-                raise Fault(ErrorCode.UNAUTHORIZED, "the token is of another room or session")
-            return hello, member
-        asked = JoinRequest(hello.session, hello.name, hello.pk, hello.nonce, hello.origin, hello.sig)
+        asked = JoinRequest(
+            hello.session, hello.name, hello.pk, hello.nonce, hello.origin, hello.sig, hello.token
+        )
         origin, host = one_header(request, "Origin"), one_header(request, "Host") or ""
         return hello, await self._joining.admit(room, asked, origin, host)
 
@@ -220,7 +217,8 @@ class Sockets:
         member = _reference_member(request.path)
         outlet = Outlet(connection)
         async with self._rooms.use(member.room) as room:
-            link = Link(member, outlet, reference=True, since=self._clock.wall_ms(), address=address)
+            now = self._clock.wall_ms()
+            link = Link(member, outlet, reference=True, since=now, address=address, owner=False)
             try:
                 await self._arrive(room, link)
             except Fault as fault:
@@ -253,7 +251,7 @@ class Sockets:
             if each.peer != member.peer or each.via != REFERENCE or each.gone:
                 continue
             other = room.links.get(each.key)
-            if other is None or await _answers(other):
+            if other is None or await other.answers():
                 raise Fault(ErrorCode.FORBIDDEN, "another socket has this name")
             room.replace(other)
 
@@ -290,15 +288,6 @@ def _reference_member(path: str) -> Member:
         raise Fault(ErrorCode.BAD_REQUEST, "a client without egoat.1 gives ?room= and &peer_id=, once each")
     label = parse_label(labels[0])
     return Member(parse_room(rooms[0]), guest(label), SessionId(secrets.token_hex(8)), label)
-
-
-async def _answers(link: Link) -> bool:
-    try:
-        async with asyncio.timeout(_LABEL_PING_S):
-            await (await link.outlet.connection.ping())
-    except (TimeoutError, ConnectionClosed):
-        return False
-    return True
 
 
 async def _text(connection: ServerConnection) -> str:

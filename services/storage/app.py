@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from services.kernel.bus.redis_bus import open_bus
 from services.kernel.bus.tasks import owned
@@ -66,11 +67,21 @@ async def _running(
         committer = Committer(store, bus, hint_key(secret), mine.commit_gap)
         await stack.enter_async_context(owned(group, _probe(store, committer)))
         await stack.enter_async_context(owned(group, committer.run()))
+        token, doors = service_token(secret), WeakSet[Door]()
+
+        def open_door() -> Door:
+            opened = Door(store, committer, token, group)
+            doors.add(opened)
+            return opened
+
+        def each_door(does: Callable[[Door], None]) -> None:
+            for each in tuple(doors):
+                does(each)
+
+        stack.callback(each_door, Door.leave)
         stack.push_async_callback(committer.drain)
-        token = service_token(secret)
-        server = await asyncio.get_running_loop().create_server(
-            lambda: Door(store, committer, token, group), sock=door
-        )
+        server = await asyncio.get_running_loop().create_server(open_door, sock=door)
+        stack.callback(each_door, Door.rest)
         stack.callback(server.close)
         health.needs["database"] = lambda: not committer.failing
         health.notes["redis"] = lambda: bus.connected

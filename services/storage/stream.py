@@ -52,6 +52,16 @@ class Door(asyncio.Protocol):
             else:
                 self._knock(ask)
 
+    def rest(self) -> None:
+        """Takes nothing more; what was taken is still answered."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def leave(self) -> None:
+        """Ends the connection once every answer is out."""
+        if self._transport is not None:
+            self._transport.close()
+
     def _shut(self) -> None:
         if self._transport is not None:
             self._transport.abort()

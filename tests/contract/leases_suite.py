@@ -84,11 +84,19 @@ class LeasesSuite:
 
     async def test_a_released_fact_is_gone_and_may_come_again(self, leases: Shared) -> None:
         await leases.hold("g", {"a": b"1", "b": b"2", "c": b"3"}, 10)
-        await leases.release("g", ["a", "c", "never held"])
-        await leases.release("g", ["a"])
-        await leases.release("none", ["a"])
+        await leases.release("g", {"a": b"1", "c": b"3", "never held": b""})
+        await leases.release("g", {"a": b"1"})
+        await leases.release("none", {"a": b"1"})
         assert set(await held(leases)) == {"b"}
         assert await leases.hold("g", {"a": b"1"}, 10) == {"a"}
+
+    async def test_a_fact_that_was_held_otherwise_since_is_not_released(
+        self, leases: Shared, world: LeasesWorld
+    ) -> None:
+        await leases.hold("g", {"a": b"gone", "b": bytes(range(256))}, 10)
+        await (await world.open()).hold("g", {"a": b"back"}, 10)
+        await leases.release("g", {"a": b"gone", "b": bytes(range(256))})
+        assert await held(leases) == {"a": Lease(b"back", True)}
 
     async def test_once_is_true_once_for_all_clients(self, leases: Shared, world: LeasesWorld) -> None:
         other = await world.open()
@@ -143,7 +151,7 @@ class LeasesSuite:
         for work in (
             leases.hold("g", {"a": b"1"}, 10),
             leases.holders(["g"]),
-            leases.release("g", ["a"]),
+            leases.release("g", {"a": b"1"}),
             leases.once("n", 10),
             leases.post("box", [b"1"], 64, 10),
             leases.collect("box"),

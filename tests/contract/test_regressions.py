@@ -46,7 +46,7 @@ def server(tmp_path: Path):
 async def test_nothing_to_release_or_post_is_no_outage(server: RedisServer) -> None:
     async with open_leases(server.url) as leases:
         await leases.hold("g", {"a": b"1"}, 10)
-        await leases.release("g", [])
+        await leases.release("g", {})
         await leases.post("box", [], 64, 10)
         assert await leases.collect("box") == []
 

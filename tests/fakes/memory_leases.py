@@ -42,11 +42,13 @@ class MemoryLeases:
             for group in groups
         ]
 
-    async def release(self, group: str, keys: Sequence[str]) -> None:
+    async def release(self, group: str, facts: Mapping[str, bytes]) -> None:
         """See Leases.release."""
         self._answer()
-        for key in keys:
-            self._groups.get(group, {}).pop(key, None)
+        held = self._groups.get(group, {})
+        for key, payload in facts.items():
+            if key in held and held[key][0] == payload:
+                del held[key]
 
     async def once(self, key: str, ttl: float) -> bool:
         """See Leases.once."""

@@ -22,6 +22,11 @@ class Pipe:
         self._waiting = bytearray()
         self._looked = asyncio.get_running_loop().time()
         self.most_waiting = 0
+        self.aborted = False
+
+    def abort(self) -> None:
+        """The hub cuts it."""
+        self.aborted = True
 
     def write(self, data: bytes) -> None:
         """Takes what the reader takes, keeps the rest."""
@@ -58,6 +63,7 @@ class Socket:
         self.closed: tuple[int, str] | None = None
         self.got: list[Found] = []
         self._parser: Generator[None, None, Frame] | None = None
+        self.silent, self.pings = False, 0
 
     @property
     def connection(self) -> ServerConnection:
@@ -67,6 +73,14 @@ class Socket:
     async def close(self, code: int, reason: str) -> None:
         """The hub ends it."""
         self.state, self.closed = State.CLOSED, (int(code), reason)
+
+    async def ping(self) -> "asyncio.Future[float]":
+        """Answered unless the client is silent."""
+        self.pings += 1
+        pong = asyncio.get_running_loop().create_future()
+        if not self.silent:
+            pong.set_result(0.0)
+        return pong
 
     def frames(self) -> list[Found]:
         """Every whole frame that arrived so far, as JSON."""

@@ -135,7 +135,7 @@ async def test_events_of_a_stranger_are_not_believed(shaky: RunningNode, bus: Ow
     events = [
         Came(b"x" * 8, Entry(peer, session, "Renamed", True, "socket", 2**50)),
         Came(b"x" * 8, Entry(PeerId("guest:Ghost"), session, "Ghost", False, "socket", 1)),
-        Left(b"x" * 8, peer, session),
+        Left(b"x" * 8, peer, session, 2**50),
         Signalled(b"x" * 8, "offer", peer, session, b'{"sdp":"forged"}'),
     ]
     true_key = events_key(shaky.secret)

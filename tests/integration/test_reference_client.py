@@ -366,7 +366,10 @@ async def test_a_silent_client_stays_and_one_that_answers_no_ping_goes(node: Run
         silent_then_speaks(),
     )
     assert direct == spliced == [PING] * 3
-    for here, told in (own, own_spliced):  # they came at the same time: each learns of the other once, either way
+    for here, told in (
+        own,
+        own_spliced,
+    ):  # they came at the same time: each learns of the other once, either way
         assert len(here) + len(told) == 1
         assert told in ([], ["peer_joined"])
     assert own[1] or own_spliced[1]

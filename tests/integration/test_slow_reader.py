@@ -6,10 +6,11 @@ import json
 import termios
 import time
 
+import psutil
 import pytest
 
 from tests.support.clients import Author, Socket
-from tests.support.node import RunningNode
+from tests.support.node import Process, RunningNode, eventually
 from tests.support.raw import CLOSE, PING, PONG, TEXT, Wire, client_frame, upgrade, wire
 
 pytestmark = pytest.mark.usefixtures("survives")
@@ -31,6 +32,8 @@ async def greet(line: Wire, port: int, room: str, name: str, after: str | None =
         "name": name,
     }
     await line.send(client_frame(TEXT, json.dumps(hello | ({"after": after} if after else {})).encode()))
+    while json.loads((await line.frame())[1])["type"] != "welcome":
+        pass
 
 
 async def read(line: Wire, upto: int, pause: float = 0.0) -> tuple[list[int], int | None]:
@@ -59,6 +62,13 @@ async def stalled(line: Wire) -> float:
             waiting, since = now, time.monotonic()
         await asyncio.sleep(0.05)
     return since
+
+
+def holds(process: Process, line: Wire) -> bool:
+    """Whether the process still has its end of this connection."""
+    assert process.popen is not None
+    mine = line.writer.get_extra_info("sockname")
+    return any(each.raddr == mine for each in psutil.Process(process.popen.pid).net_connections("tcp"))
 
 
 async def write(node: RunningNode, room: str) -> None:
@@ -91,8 +101,12 @@ async def echo_times(node: RunningNode, room: str, stop: asyncio.Event) -> list[
 
 
 async def read_when_given_up(line: Wire) -> tuple[list[int], int | None]:
-    """Reads what a stuck client finds when it wakes up too late."""
+    """Reads what a stuck client finds when it wakes up too late: at once, since the node waits two seconds for it."""
     await asyncio.sleep(await stalled(line) + STUCK_S - time.monotonic())
+    found = asyncio.StreamReader()
+    found.feed_data(await line.ended(20))
+    found.feed_eof()
+    line.reader = found
     return await read(line, COUNT)
 
 
@@ -100,8 +114,8 @@ async def test_stuck_slow_and_fast_readers_of_35_megabytes(node: RunningNode, ro
     signaling, port = node.signaling[0], node.ws[0]
     before = signaling.forget_peak()
     whole = list(range(1, COUNT + 1))
-    async with wire(port) as stuck, wire(port) as slow, wire(port) as fast:
-        for line, name in ((stuck, "Stuck"), (slow, "Slow"), (fast, "Fast")):
+    async with wire(port) as stuck, wire(port) as dead, wire(port) as slow, wire(port) as fast:
+        for line, name in ((stuck, "Stuck"), (dead, "Dead"), (slow, "Slow"), (fast, "Fast")):
             await greet(line, port, room, name)
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
@@ -115,6 +129,7 @@ async def test_stuck_slow_and_fast_readers_of_35_megabytes(node: RunningNode, ro
             stop.set()
         assert slowly.result() == (whole, None), "a slow reader lost something"
         got, code = late.result()
+        await eventually(lambda: not holds(signaling, dead), within=5)
     assert code == 4008
     assert got == list(range(1, len(got) + 1))
     assert len(got) * SIZE < 12_000_000, "what the kernel took, and a bounded queue"

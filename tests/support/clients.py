@@ -27,6 +27,7 @@ class Author:
         self.name, self.session, self.stream, self.n = name, secrets.token_hex(8), secrets.token_hex(8), 0
         self.key = Ed25519PrivateKey.generate() if signed else None
         self.pk = None
+        self.tokens: dict[str, str] = {}
         self.peer = f"guest:{name}"
         if self.key is not None:
             raw = self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
@@ -36,6 +37,7 @@ class Author:
         """The same person in another tab: same key, another session and stream."""
         other = copy.copy(self)
         other.session, other.stream, other.n = secrets.token_hex(8), secrets.token_hex(8), 0
+        other.tokens = {}
         return other
 
     def sign(self, message: bytes) -> str:
@@ -44,9 +46,9 @@ class Author:
         return b64encode(self.key.sign(message))
 
     def proof(self, room: str, nonce: str, origin: str) -> Frame:
-        """The fields of a signed join; nothing for a guest."""
+        """The fields of a signed join; the session's last token in this room, if there is one, for a guest."""
         if self.pk is None:
-            return {}
+            return {"token": self.tokens[room]} if room in self.tokens else {}
         sig = self.sign(join_message(room, origin, nonce, self.pk, self.session))
         return {"pk": self.pk, "nonce": nonce, "origin": origin, "sig": sig}
 
@@ -97,6 +99,7 @@ class Socket:
                  "name": self.author.name} | self.author.proof(self.room, challenge["nonce"], origin)  # fmt: skip
         await self.send(hello | self._hello)
         self.welcome = await self.of_type("welcome")
+        self.author.tokens[self.room] = self.welcome["token"]
         return self
 
     async def __aexit__(
@@ -154,7 +157,7 @@ class Poller:
         answer = await self.http.post(f"{self.base}/join", json=body)
         assert answer.status_code == 200, answer.text
         self.joined = answer.json()
-        self.token = self.joined["token"]
+        self.token = self.author.tokens[self.room] = self.joined["token"]
         self.after = f"{self.joined['log_id']}.{self.joined['head']}"
         return self.joined
 

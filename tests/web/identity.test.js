@@ -91,13 +91,14 @@ test("a browser without Ed25519 has a key in memory that everybody else can chec
 test("without WebCrypto the page is a guest and says nothing it cannot prove", async () => {
   const identity = await openIdentity({ crypto: /** @type {any} */ ({}), indexedDB: store() });
   assert.deepEqual([identity.lives, identity.peerId, identity.pk], ["guest", null, null]);
-  const asked = { identity, room: "r", session: "s", name: "Ann", origin: "http://o" };
+  const asked = { identity, room: "r", session: "s", name: "Ann", origin: "http://o", token: null };
   assert.deepEqual(await joinFields(asked, ""), { session: "s", name: "Ann" });
+  assert.deepEqual(await joinFields({ ...asked, token: "T" }, ""), { session: "s", name: "Ann", token: "T" });
 });
 
 test("a join is signed over room, origin, nonce, key and session", async () => {
   const identity = await openIdentity({ crypto, indexedDB: undefined });
-  const fields = /** @type {any} */ (await joinFields({ identity, room: "r", session: "s", name: "Ann", origin: "http://o" }, "N"));
+  const fields = /** @type {any} */ (await joinFields({ identity, room: "r", session: "s", name: "Ann", origin: "http://o", token: "T" }, "N"));
   const raw = Buffer.from(fields.pk, "base64url");
   const key = await subtle.importKey("raw", raw, { name: "Ed25519" }, false, ["verify"]);
   const text = ["egoat.join.1", "r", "http://o", "N", fields.pk, "s"].join("\n");

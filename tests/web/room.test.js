@@ -293,6 +293,10 @@ test("a verified peer changes its name in place, a guest joins anew and keeps it
   assert.equal(two.room.peerId, "guest:Anna");
   assert.equal(two.ws.links.length, 2);
   assert.equal(two.ws.links[0]?.closed, true);
+  assert.deepEqual(await two.ws.last.context.proof(""), { session: "0".repeat(16), name: "Anna" });
+  two.room.rename("Ann");
+  assert.equal((await two.ws.last.context.proof("")).token, "t", "its session under the old label is still its own");
+  two.room.rename("Anna");
   assert.equal(two.room.timeline.lines[0]?.mine, true);
 });
 

@@ -114,12 +114,14 @@ test("two addresses that fail end the dial once, without being final", async () 
 
 test("a refused join is final and told in the node's words; a stale one is not final", async () => {
   for (const [close, final] of /** @type {[number, boolean][]} */ ([[1008, true], [4003, true], [4001, true], [4401, false], [1013, false]])) {
-    const { made, heard } = dialSocket();
+    const { made, heard, ctx } = dialSocket();
+    ctx.secret = "T";
     say(made[0], CHALLENGE);
     await settle();
     say(made[0], { type: "fault", code: "forbidden", detail: "this name is reserved", retry: null });
     made[0].onclose({ code: close });
     assert.deepEqual(heard, [["ended", { what: "refused", evidence: "this name is reserved", final, code: "forbidden" }]]);
+    assert.equal(ctx.secret, close === 4401 ? null : "T");
   }
 });
 
@@ -145,6 +147,17 @@ function dialPolling(node, signs) {
   const { told, given } = events();
   const link = httpPolling.dial(/** @type {any} */ (ctx), given);
   return { world, ctx, link, heard: told.heard };
+}
+/**
+ * @param {(path: string, body: any, headers: any) => any} node
+ * @param {string} token
+ */
+function guestWith(node, token) {
+  const world = fakeWorld(node);
+  const ctx = context(world, false);
+  ctx.secret = token;
+  ctx.proof = async () => ({ session: "s", name: "Ann", ...(ctx.secret ? { token: ctx.secret } : {}) });
+  return { world, ctx, ...events() };
 }
 const refusal = (/** @type {number} */ status, /** @type {string} */ code, /** @type {number | null} */ retry = null) =>
   ({ status, body: { code, detail: code, retry } });
@@ -223,6 +236,23 @@ test("a token that ended is renewed by a new join, and the batch goes again", as
   assert.equal(ctx.secret, "new");
   assert.deepEqual(world.asked.map(({ path }) => path), ["/join/challenge", "/join", "/poll", "/join/challenge", "/join", "/poll"]);
   assert.equal(heard.some(([what]) => what === "ended"), false);
+});
+
+test("a guest joins again with its last token, ended or not, and without it when the node does not know it", async () => {
+  for (const known of [true, false]) {
+    let left = 1;
+    const node = (/** @type {string} */ path, /** @type {any} */ body) => {
+      if (path === "/poll") return left-- > 0 ? refusal(401, "unauthorized") : { frames: [], next: null, now: 1 };
+      return body.token && !known ? refusal(401, "unauthorized") : WELCOME;
+    };
+    const { world, ctx, given, told } = guestWith(node, "old");
+    httpPolling.dial(/** @type {any} */ (ctx), given);
+    await settle();
+    const joins = world.asked.filter(({ path }) => path === "/join").map(({ body }) => body.token);
+    assert.deepEqual(joins, known ? ["old"] : ["old", undefined]);
+    assert.equal(ctx.secret, "t1");
+    assert.deepEqual(told.heard, [["opened", WELCOME]]);
+  }
 });
 
 test("a token from the socket opens the rung without another join; one that ended does not", async () => {

@@ -54,8 +54,8 @@ export class Room {
     this.clock = unset;
     /** @type {NodeFacts} */
     this.facts = { wsPort: null, publicBase: "", textBytes: LIMITS.TEXT_BYTES, frameBytes: LIMITS.FRAME_BYTES };
-    /** @type {string | null} */
-    this.token = null;
+    /** @type {Map<string, string>} the last token under each name that this page had */
+    this.tokens = new Map();
     /** @type {import("./rungs/index.js").Ending | null} */
     this.refusal = null;
     this.joined = false;
@@ -69,6 +69,16 @@ export class Room {
   /** The id under which this page speaks. */
   get peerId() {
     return this.identity.peerId ?? guestId(this.name);
+  }
+
+  get token() {
+    return this.tokens.get(this.name) ?? null;
+  }
+
+  /** @param {string | null} token null: the node did not take it */
+  keepToken(token) {
+    if (token === null) this.tokens.delete(this.name);
+    else this.tokens.set(this.name, token);
   }
 
   get timeline() {
@@ -138,7 +148,6 @@ export class Room {
     if (isGuest(this.peerId) && this.sender.waiting > 0 && !this.refusal) return false;
     this.name = name;
     this.refusal = null;
-    this.token = null;
     const link = this.driver.current()?.link;
     if (this.identity.pk && link) link.send({ type: "name", name });
     else this.driver.rejoin();
@@ -223,10 +232,11 @@ export class Room {
       socketUrls: () => socketUrls(place, this.facts.wsPort),
       cursor: () => this.log.cursor(),
       token: () => this.token,
-      keepToken: (token) => {
-        this.token = token;
+      keepToken: (token) => this.keepToken(token),
+      proof: (nonce) => {
+        const { name, token } = this;
+        return joinFields({ identity, room, session, name, origin: place.origin, token }, nonce);
       },
-      proof: (nonce) => joinFields({ identity, room, session, name: this.name, origin: place.origin }, nonce),
     };
   }
 
@@ -250,7 +260,7 @@ export class Room {
     const now = this.world.wall();
     this.joined = true;
     this.refusal = null;
-    this.token = welcome["token"];
+    this.keepToken(welcome["token"]);
     this.clock = learn(this.clock, welcome["now"], now - 400, now);
     this.log.follow({ logId: welcome["log_id"], floor: welcome["floor"], head: welcome["head"] });
     this.people.replace(checkRoster(welcome["roster"]));

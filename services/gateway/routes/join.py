@@ -9,7 +9,7 @@ from services.gateway.node import Node
 from services.kernel.model.ids import parse_room
 from services.kernel.model.join import JoinRequest
 from services.kernel.wire.frames import RosterPeer
-from services.kernel.wire.roster import check_label, peers
+from services.kernel.wire.roster import check_label, check_owner, peers
 
 
 class ChallengeBody(msgspec.Struct):
@@ -25,7 +25,7 @@ class Challenged(msgspec.Struct):
 
 
 class JoinBody(JoinRequest, frozen=True, kw_only=True):
-    """Signed: pk, nonce, origin, sig. Guest: none of these, `name` is the label."""
+    """Signed: pk, nonce, origin, sig. Guest: none of these, `name` is the label, `token` the session's last one."""
 
     room: str
 
@@ -61,8 +61,9 @@ async def join(request: Request) -> Response:
     body = await body_of(request, _joins)
     room = parse_room(body.room)
     headers = request.headers
-    member = await node.joining.admit(room, body, headers.get("origin"), headers.get("host", ""))
-    entries = await node.entries(room)
+    admitted = await node.joining.admit(room, body, headers.get("origin"), headers.get("host", ""))
+    member, entries = admitted.member, await node.entries(room)
+    check_owner((member.peer, member.session), admitted.owner, entries or {})
     if not member.verified:
         check_label(member.name, (entries or {}).values())
     await node.present(member, entries)

@@ -96,7 +96,7 @@ class _Poll:
         if self._reads or self._body.roster is not None or self._body.frames:
             self._entries = await node.entries(self._member.room)
         if self._reads:
-            await node.present(self._member, self._entries)
+            await node.present(self._member, self._entries, instead=self._body.wait > 0)
         renamed = await self._take(self._body.frames)
         if self._reads:
             await self._read()

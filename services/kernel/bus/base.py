@@ -76,8 +76,8 @@ class Leases(Protocol):
         """Every fact of each group, the run-out ones marked; one round trip for all groups."""
         ...
 
-    async def release(self, group: str, keys: Sequence[str]) -> None:
-        """Takes facts back."""
+    async def release(self, group: str, facts: Mapping[str, bytes]) -> None:
+        """Takes facts back; one that somebody has held with another payload since stays."""
         ...
 
     async def once(self, key: str, ttl: float) -> bool:

@@ -27,6 +27,14 @@ end
 if redis.call('PTTL', KEYS[1]) < ARGV[1] * 4 then redis.call('PEXPIRE', KEYS[1], ARGV[1] * 4) end
 return fresh
 """
+
+# KEYS[1] hash, ARGV key, payload, key, payload …
+_RELEASE = """
+for i = 1, #ARGV, 2 do
+  local held = redis.call('HGET', KEYS[1], ARGV[i])
+  if held and string.sub(held, 16) == ARGV[i + 1] then redis.call('HDEL', KEYS[1], ARGV[i]) end
+end
+"""
 _STAMP = 15
 _FORGET_AFTER_MS = 60_000
 
@@ -37,6 +45,7 @@ class RedisLeases:
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._redis = client
         self._hold = client.register_script(_HOLD)
+        self._release = client.register_script(_RELEASE)
 
     async def hold(self, group: str, facts: Mapping[str, bytes], ttl: float) -> set[str]:
         """See Leases.hold."""
@@ -66,10 +75,11 @@ class RedisLeases:
             for found in hashes
         ]
 
-    async def release(self, group: str, keys: Sequence[str]) -> None:
+    async def release(self, group: str, facts: Mapping[str, bytes]) -> None:
         """See Leases.release."""
-        if keys:
-            await _ask(self._redis.hdel(group, *keys))
+        args = [part for fact in facts.items() for part in fact]
+        if args:
+            await _ask(self._release(keys=[group], args=args))
 
     async def once(self, key: str, ttl: float) -> bool:
         """See Leases.once."""

@@ -139,7 +139,7 @@ class StorageClient:
 
     async def _ask(self, ask: api.Ask, line: _Line | None = None) -> api.Reply:
         line = line or self._line
-        if line is None:
+        if line is None or line.closed.done():
             raise unavailable("the storage service is away")
         try:
             async with asyncio.timeout(_DEADLINE):

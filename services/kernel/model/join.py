@@ -30,7 +30,11 @@ class JoinKeys(msgspec.Struct, frozen=True):
 
 
 class JoinRequest(msgspec.Struct, frozen=True):
-    """What a client says of itself: `hello` and the body of `/join` carry these fields."""
+    """What a client says of itself: `hello` and the body of `/join` carry these fields.
+
+    Signed: pk, nonce, origin, sig. Guest: `name` is the label; `token`, the last one of this session,
+    shows that the session is its own, also when it has ended. A token alone resumes either.
+    """
 
     session: str
     name: str
@@ -38,6 +42,14 @@ class JoinRequest(msgspec.Struct, frozen=True):
     nonce: str | None = None
     origin: str | None = None
     sig: str | None = None
+    token: str | None = None
+
+
+class Admitted(msgspec.Struct, frozen=True):
+    """A member, and whether it showed that the session is its own: only then may it take a live one's place."""
+
+    member: Member
+    owner: bool
 
 
 class _Claims(msgspec.Struct, frozen=True, array_like=True):
@@ -67,8 +79,8 @@ def check_nonce(keys: JoinKeys, nonce: str, now_ms: int) -> None:
         raise stale("the nonce is older than 30 s")
 
 
-def admit(keys: JoinKeys, room: RoomId, asked: JoinRequest, origin_ok: bool, now_ms: int) -> Member:
-    """The member that this request proves; the caller then spends the nonce (verified joins only).
+def admit(keys: JoinKeys, room: RoomId, asked: JoinRequest, origin_ok: bool, now_ms: int) -> Admitted:
+    """The member that this request proves; the caller then spends the nonce (signed joins only).
 
     `origin_ok` says whether the signed origin is the one that the request came from. Raises Fault:
     BAD_REQUEST for a form error, UNAUTHORIZED for a proof that does not hold, FORBIDDEN for a
@@ -78,8 +90,10 @@ def admit(keys: JoinKeys, room: RoomId, asked: JoinRequest, origin_ok: bool, now
     if asked.pk is None:
         if asked.sig is not None or asked.nonce is not None:
             raise Fault(ErrorCode.BAD_REQUEST, "a signed join needs pk, nonce, origin and sig")
+        if asked.token is not None:
+            return Admitted(_resumed(keys, room, asked, asked.token, now_ms), owner=True)
         label = parse_label(asked.name)
-        return Member(room=room, peer=guest(label), session=session, name=label)
+        return Admitted(Member(room=room, peer=guest(label), session=session, name=label), owner=False)
     if asked.nonce is None or asked.origin is None or asked.sig is None:
         raise Fault(ErrorCode.BAD_REQUEST, "a signed join needs pk, nonce, origin and sig")
     key, name = parse_key(asked.pk), parse_name(asked.name)
@@ -89,7 +103,19 @@ def admit(keys: JoinKeys, room: RoomId, asked: JoinRequest, origin_ok: bool, now
     message = join_message(room, asked.origin, asked.nonce, asked.pk, session)
     if not verify(key, asked.sig, message):
         raise stale("the signature does not hold")
-    return Member(room=room, peer=peer_id(key), session=session, name=name, pk=asked.pk)
+    return Admitted(Member(room=room, peer=peer_id(key), session=session, name=name, pk=asked.pk), owner=True)
+
+
+def _resumed(keys: JoinKeys, room: RoomId, asked: JoinRequest, token: str, now_ms: int) -> Member:
+    claims = _claims(keys, token)
+    member = claims.member
+    if (member.room, member.session) != (room, asked.session):
+        raise stale("the token is of another room or session")
+    if member.verified and claims.expires <= now_ms:
+        raise stale("the token has ended")
+    if not member.verified and member.name != parse_label(asked.name):
+        raise stale("the token is of another name")
+    return member
 
 
 def make_token(keys: JoinKeys, member: Member, now_ms: int) -> str:
@@ -100,6 +126,13 @@ def make_token(keys: JoinKeys, member: Member, now_ms: int) -> str:
 
 def read_token(keys: JoinKeys, token: str, now_ms: int) -> tuple[Member, int]:
     """The member a token stands for and when it ends (Unix ms); raises Fault(UNAUTHORIZED)."""
+    claims = _claims(keys, token)
+    if claims.expires <= now_ms:
+        raise stale("the token has ended")
+    return claims.member, claims.expires
+
+
+def _claims(keys: JoinKeys, token: str) -> _Claims:
     size = len(token) * 3 // 4
     try:
         raw = b64decode(token, size, "token")
@@ -108,7 +141,4 @@ def read_token(keys: JoinKeys, token: str, now_ms: int) -> tuple[Member, int]:
     given, claims = raw[: mac.TAG_BYTES], raw[mac.TAG_BYTES :]
     if not mac.matches(mac.tag(keys.token, claims), given):
         raise stale("the token is not of this node")
-    decoded = msgspec.msgpack.decode(claims, type=_Claims)
-    if decoded.expires <= now_ms:
-        raise stale("the token has ended")
-    return decoded.member, decoded.expires
+    return msgspec.msgpack.decode(claims, type=_Claims)

@@ -8,7 +8,7 @@ from services.kernel.bus.base import Away, Leases
 from services.kernel.model import join
 from services.kernel.model.clock import Clock
 from services.kernel.model.ids import RoomId
-from services.kernel.model.join import JoinKeys, JoinRequest
+from services.kernel.model.join import Admitted, JoinKeys, JoinRequest
 from services.kernel.model.member import Member
 from services.kernel.run.origin import signed_for
 
@@ -32,16 +32,16 @@ class Joining:
         """The member a token stands for and its end (Unix ms); raises Fault(UNAUTHORIZED)."""
         return join.read_token(self._keys, token, self._clock.wall_ms())
 
-    async def admit(self, room: RoomId, asked: JoinRequest, origin: str | None, host: str) -> Member:
+    async def admit(self, room: RoomId, asked: JoinRequest, origin: str | None, host: str) -> Admitted:
         """The member that this request proves; spends its nonce. `origin` and `host` are the headers.
 
         Raises Fault: BAD_REQUEST, UNAUTHORIZED, FORBIDDEN.
         """
         origin_ok = asked.origin is not None and signed_for(asked.origin, origin, host)
-        member = join.admit(self._keys, room, asked, origin_ok, self._clock.wall_ms())
+        admitted = join.admit(self._keys, room, asked, origin_ok, self._clock.wall_ms())
         if asked.nonce is not None and not await self._spend(asked.nonce):
             raise join.stale("the nonce was used before")
-        return member
+        return admitted
 
     async def _spend(self, nonce: str) -> bool:
         now = asyncio.get_running_loop().time()

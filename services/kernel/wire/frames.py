@@ -25,7 +25,8 @@ class RosterPeer(msgspec.Struct, frozen=True):
 class Hello(_Frame, frozen=True, tag="hello"):
     """First frame of an `egoat.1` client, within 5 s: joins one room with this socket.
 
-    Signed join: pk, nonce, origin, sig. Resume: token. Guest: neither, `name` is the label.
+    Signed join: pk, nonce, origin, sig. Resume: token. Guest: `name` is the label, and the session's last
+    token, if it has one, takes over its live socket.
     """
 
     v: list[int]

@@ -68,6 +68,13 @@ def check_label(label: str, entries: Iterable[Entry]) -> None:
             raise Fault(ErrorCode.FORBIDDEN, "a verified peer in this room has this name")
 
 
+def check_owner(key: Key, owner: bool, entries: Mapping[Key, Entry]) -> None:
+    """Raises Fault(FORBIDDEN) when the session is live and the newcomer did not show that it is its own (S6a)."""
+    known = entries.get(key)
+    if not owner and known is not None and not known.gone:
+        raise Fault(ErrorCode.FORBIDDEN, "this session is live; it is taken over with its token only")
+
+
 def check_counts(newcomer: Entry, entries: Mapping[Key, Entry], most_sockets: int, most_peers: int) -> None:
     """Raises Fault(TOO_MANY) when the room or the newcomer's address is full; 0 means no limit (S15)."""
     if newcomer.key in entries:
@@ -102,7 +109,15 @@ class Came(_Event, frozen=True):
 
 
 class Left(_Event, frozen=True):
-    """A session is gone for good."""
+    """The session that came at `since` (Unix ms) is gone for good; one that came later is not."""
+
+    peer: PeerId
+    session: SessionId
+    since: int
+
+
+class Doubted(_Event, frozen=True):
+    """A session polls though it has a socket: whoever serves that socket asks it for a sign of life."""
 
     peer: PeerId
     session: SessionId
@@ -141,7 +156,7 @@ RELAYED: dict[str, type[RelayedOffer | RelayedAnswer | RelayedIce]] = {
     "ice": RelayedIce,
 }
 
-Event = Came | Left | Signalled
+Event = Came | Left | Doubted | Signalled
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)

@@ -19,8 +19,8 @@ NONCE = join.make_nonce(KEYS, NOW_MS, b"12345678")
 
 
 def admit(asked: JoinRequest, *, room: RoomId = ROOM, origin_ok: bool = True, now: int = NOW_MS) -> Member:
-    """Asks this node."""
-    return join.admit(KEYS, room, asked, origin_ok, now)
+    """The member that this node lets in."""
+    return join.admit(KEYS, room, asked, origin_ok, now).member
 
 
 def changed(asked: JoinRequest, **fields: str | None) -> JoinRequest:
@@ -45,6 +45,38 @@ def test_a_guest_proves_nothing() -> None:
     member = admit(JoinRequest(GUS.session, "Gus"), origin_ok=False)
     assert member == Member(ROOM, GUS.peer, GUS.session, "Gus", None)
     assert not member.verified
+
+
+def test_who_shows_that_a_session_is_its_own() -> None:
+    token = join.make_token(KEYS, GUS.member(), NOW_MS)
+    guest = JoinRequest(GUS.session, "Gus")
+    assert join.admit(KEYS, ROOM, ANN.join(NONCE), True, NOW_MS).owner
+    assert not join.admit(KEYS, ROOM, guest, True, NOW_MS).owner
+    for age in (0, 600_000, 10**10):  # a guest has nothing else to show, so an ended token does
+        resumed = join.admit(KEYS, ROOM, changed(guest, token=token), True, NOW_MS + age)
+        assert resumed == join.Admitted(GUS.member(), owner=True)
+
+
+def test_a_token_resumes_only_its_own_session() -> None:
+    guest = JoinRequest(GUS.session, "Gus", token=join.make_token(KEYS, GUS.member(), NOW_MS))
+    other = join.make_token(OTHER_NODE, GUS.member(), NOW_MS)
+    for asked in (changed(guest, session="f" * 16), changed(guest, name="Gu"), changed(guest, token=other)):
+        with refused(ErrorCode.UNAUTHORIZED, "the token is"):
+            admit(asked)
+    with refused(ErrorCode.UNAUTHORIZED, "another room"):
+        admit(guest, room=RoomId("other"))
+    for token in ("", "x", NONCE):
+        with refused(ErrorCode.UNAUTHORIZED, "token"):
+            admit(changed(guest, token=token))
+
+
+def test_a_peer_s_token_resumes_it_until_it_ends() -> None:
+    token = join.make_token(KEYS, ANN.member(), NOW_MS)
+    asked = JoinRequest(ANN.session, "whatever", token=token)
+    assert join.admit(KEYS, ROOM, asked, False, NOW_MS + 599_999) == join.Admitted(ANN.member(), owner=True)
+    with refused(ErrorCode.UNAUTHORIZED, "ended"):
+        admit(asked, now=NOW_MS + 600_000)
+    assert admit(changed(ANN.join(NONCE), token="not looked at")) == ANN.member()
 
 
 @pytest.mark.parametrize("label", ["admin", "Egoat", "abcdefghijklmnopqrstuvwx27"])

@@ -24,7 +24,7 @@ def replicas(count: int = 2) -> tuple[MemoryLeases, list[Joining]]:
 async def test_a_nonce_of_one_replica_is_good_at_another_once() -> None:
     _, (here, there) = replicas()
     asked = ANN.join(here.nonce())
-    assert (await there.admit(ROOM, asked, ORIGIN, HOST)).peer == ANN.peer
+    assert (await there.admit(ROOM, asked, ORIGIN, HOST)).member.peer == ANN.peer
     for replica in (here, there):
         with refused(ErrorCode.UNAUTHORIZED, "used before"):
             await replica.admit(ROOM, asked, ORIGIN, HOST)
@@ -34,7 +34,7 @@ async def test_without_redis_a_replica_still_knows_what_it_spent() -> None:
     leases, (here, _) = replicas()
     leases.away = True
     asked = ANN.join(here.nonce())
-    assert (await here.admit(ROOM, asked, ORIGIN, HOST)).verified
+    assert (await here.admit(ROOM, asked, ORIGIN, HOST)).member.verified
     with refused(ErrorCode.UNAUTHORIZED, "used before"):
         await here.admit(ROOM, asked, ORIGIN, HOST)
     leases.away = False
@@ -55,18 +55,18 @@ async def test_a_proof_that_does_not_hold_spends_nothing() -> None:
     nonce = here.nonce()
     with refused(ErrorCode.UNAUTHORIZED, "origin"):
         await here.admit(ROOM, ANN.join(nonce), "http://evil", HOST)
-    assert (await here.admit(ROOM, ANN.join(nonce), ORIGIN, HOST)).verified
+    assert (await here.admit(ROOM, ANN.join(nonce), ORIGIN, HOST)).member.verified
 
 
 async def test_a_guest_spends_nothing() -> None:
     _, (here, _) = replicas()
     for _ in range(2):
-        assert (await here.admit(ROOM, JoinRequest(GUS.session, "Gus"), None, HOST)).peer == GUS.peer
+        assert (await here.admit(ROOM, JoinRequest(GUS.session, "Gus"), None, HOST)).member.peer == GUS.peer
 
 
 async def test_a_program_signs_the_address_it_dialled() -> None:
     _, (here, _) = replicas()
-    assert (await here.admit(ROOM, ANN.join(here.nonce()), None, HOST)).verified
+    assert (await here.admit(ROOM, ANN.join(here.nonce()), None, HOST)).member.verified
     with refused(ErrorCode.UNAUTHORIZED, "origin"):
         await here.admit(ROOM, ANN.join(here.nonce(), origin="http://other:8080"), None, HOST)
 
@@ -78,7 +78,7 @@ async def test_what_was_spent_is_remembered_as_long_as_it_could_be_used() -> Non
     leases.away = True
     here = Joining(JoinKeys.of(bytes(32)), leases, clock)
     asked = ANN.join(here.nonce())
-    assert (await here.admit(ROOM, asked, ORIGIN, HOST)).verified
+    assert (await here.admit(ROOM, asked, ORIGIN, HOST)).member.verified
     for pause in (1, 28, 1):
         await asyncio.sleep(pause)
         with refused(ErrorCode.UNAUTHORIZED, "used before"):
@@ -87,7 +87,7 @@ async def test_what_was_spent_is_remembered_as_long_as_it_could_be_used() -> Non
     with refused(ErrorCode.UNAUTHORIZED, "older than 30 s"):
         await here.admit(ROOM, asked, ORIGIN, HOST)
     await asyncio.sleep(3)
-    assert (await here.admit(ROOM, BEN.join(here.nonce()), ORIGIN, HOST)).peer == BEN.peer
+    assert (await here.admit(ROOM, BEN.join(here.nonce()), ORIGIN, HOST)).member.peer == BEN.peer
 
 
 def test_tokens_are_read_by_every_replica() -> None:

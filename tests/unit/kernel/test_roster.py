@@ -8,7 +8,7 @@ from services.kernel.model.errors import ErrorCode
 from services.kernel.model.ids import PeerId, RoomId, SessionId
 from services.kernel.wire import roster
 from services.kernel.wire.frames import RelayedAnswer, RelayedIce, RelayedOffer, RosterPeer
-from services.kernel.wire.roster import POLL, REFERENCE, SOCKET, Came, Entry, Key, Left, Signalled
+from services.kernel.wire.roster import POLL, REFERENCE, SOCKET, Came, Doubted, Entry, Key, Left, Signalled
 from tests.fakes.people import ANN, BEN, GUS, ROOM, Person
 from tests.unit.expect import refused
 
@@ -24,6 +24,16 @@ def test_an_entry_says_who_came_and_how() -> None:
     assert made == Entry(ANN.peer, ANN.session, "Ann", True, "poll", 5, b"tag", False)
     assert made.key == (ANN.peer, ANN.session)
     assert not roster.entry(GUS.member(), SOCKET, 5).verified
+
+
+def test_a_live_session_is_its_owner_s() -> None:
+    gus = entry(GUS)
+    live, gone = {gus.key: gus}, {gus.key: msgspec.structs.replace(gus, gone=True)}
+    with refused(ErrorCode.FORBIDDEN, "this session is live"):
+        roster.check_owner(gus.key, False, live)
+    roster.check_owner(gus.key, True, live)
+    roster.check_owner(gus.key, False, gone)
+    roster.check_owner((gus.peer, SessionId("b")), False, live)
 
 
 def test_every_session_has_a_field_of_its_own() -> None:
@@ -184,7 +194,8 @@ def test_entries_come_back_as_they_went_and_others_are_none() -> None:
 
 
 KEY = roster.events_key(bytes(32))
-EVENTS = [Came(b"r", entry(ANN, "a")), Left(b"r", PeerId("p"), SessionId("s")), SIGNAL]
+SESSION: Key = (PeerId("p"), SessionId("s"))
+EVENTS = [Came(b"r", entry(ANN, "a")), Left(b"r", *SESSION, 5), Doubted(b"r", *SESSION), SIGNAL]
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)

@@ -20,7 +20,14 @@ class Client:
     """One socket that has joined at one replica."""
 
     def __init__(
-        self, replica: "Replica", who: Person, session: str | None, reference: bool, address: bytes
+        self,
+        replica: "Replica",
+        who: Person,
+        session: str | None,
+        *,
+        reference: bool,
+        address: bytes,
+        owner: bool,
     ) -> None:
         self.replica, self.socket = replica, Socket()
         member = who.member()
@@ -28,7 +35,7 @@ class Client:
             member = msgspec.structs.replace(member, session=SessionId(session))
         since = replica.node.clock.wall_ms()
         outlet = Outlet(self.socket.connection)
-        self.link = Link(member, outlet, reference=reference, since=since, address=address)
+        self.link = Link(member, outlet, reference=reference, since=since, address=address, owner=owner)
         self.using = AsyncExitStack()
         self.room: Room
 
@@ -67,10 +74,16 @@ class Replica:
         self.clients: list[Client] = []
 
     async def join(
-        self, who: Person, session: str | None = None, *, reference: bool = False, address: bytes = b""
+        self,
+        who: Person,
+        session: str | None = None,
+        *,
+        reference: bool = False,
+        address: bytes = b"",
+        owner: bool = True,
     ) -> Client:
-        """A socket that joins here."""
-        client = await Client(self, who, session, reference, address).come()
+        """A socket that joins here; `owner`: it showed that the session is its own."""
+        client = await Client(self, who, session, reference=reference, address=address, owner=owner).come()
         self.clients.append(client)
         return client
 

@@ -9,7 +9,7 @@ from services.kernel.bus import subjects
 from services.kernel.model.errors import ErrorCode
 from services.kernel.wire.frames import Offer
 from services.kernel.wire.limits import LEASE_S
-from services.kernel.wire.roster import POLL, encode_entry, entry, field
+from services.kernel.wire.roster import POLL, Doubted, encode_entry, entry, field
 from services.kernel.wire.session import signal
 from tests.fakes.node import running_node
 from tests.fakes.people import ANN, BEN, GUS, ROOM, Person
@@ -111,6 +111,49 @@ async def test_a_second_socket_of_a_session_replaces_the_first(elsewhere: bool) 
         await first.go()
         await asyncio.sleep(60)
         assert (gus.heard(), second.socket.closed) == ([], None)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["same replica", "other replica"])
+@in_virtual_time
+async def test_a_live_session_is_not_taken_over_by_who_only_knows_its_id(elsewhere: bool) -> None:
+    """Sessions stand in the roster, so a guest's is no secret."""
+    async with replicas() as (here, there):
+        gus = await here.join(GUS, owner=False)
+        await asyncio.sleep(1)
+        with refused(ErrorCode.FORBIDDEN, "this session is live"):
+            await (there if elsewhere else here).join(GUS, owner=False)
+        await asyncio.sleep(30)
+        assert gus.socket.closed is None
+        await (there if elsewhere else here).join(GUS, owner=True)
+        await asyncio.sleep(0.1)
+        assert gus.socket.closed == (4001, "replaced")
+
+
+@in_virtual_time
+async def test_a_session_whose_socket_has_closed_may_come_back_without_showing_anything() -> None:
+    async with replicas() as (here, there):
+        gus = await here.join(GUS, owner=False)
+        await gus.go()
+        await asyncio.sleep(1)
+        back = await there.join(GUS, owner=False)
+        await asyncio.sleep(60)
+        assert back.socket.closed is None
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["alive", "dead"])
+@in_virtual_time
+async def test_a_socket_whose_session_polls_is_asked_whether_it_lives(silent: bool) -> None:
+    async with replicas() as (here, there):
+        ann, ben = await here.join(ANN), await there.join(BEN)
+        ann.socket.silent = silent
+        for _ in range(3):
+            ben.room.publish(Doubted(b"gateway", ANN.peer, ANN.session))
+            ben.room.publish(Doubted(b"gateway", GUS.peer, GUS.session))
+            await asyncio.sleep(0.5)
+        assert (ann.socket.pings, ann.socket.transport.aborted) == (1 if silent else 3, False)
+        await asyncio.sleep(0.6)
+        assert ann.socket.transport.aborted == silent
+        assert not ben.socket.transport.aborted
 
 
 @in_virtual_time

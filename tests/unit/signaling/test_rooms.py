@@ -46,8 +46,8 @@ def test_who_comes_is_told_once(view: View) -> None:
 def test_who_leaves_is_told_once(view: View) -> None:
     ann = entry()
     view.event(Came(HERE, ann))
-    assert view.event(Left(HERE, *ann.key)) == [told(PeerLeft, ann)]
-    assert view.event(Left(HERE, *ann.key)) == []
+    assert view.event(Left(HERE, *ann.key, ann.since)) == [told(PeerLeft, ann)]
+    assert view.event(Left(HERE, *ann.key, ann.since)) == []
     assert view.entries == {}
 
 
@@ -55,8 +55,15 @@ def test_a_session_leaves_alone(view: View) -> None:
     ann, tab = entry(), entry(session="b")
     for each in (ann, tab):
         view.event(Came(HERE, each))
-    assert view.event(Left(HERE, *tab.key)) == [told(PeerLeft, tab)]
+    assert view.event(Left(HERE, *tab.key, tab.since)) == [told(PeerLeft, tab)]
     assert view.entries == found(ann)
+
+
+def test_who_came_again_has_not_left(view: View) -> None:
+    """A late word of an earlier socket's end."""
+    view.event(Came(HERE, entry(since=2_000)))
+    assert view.event(Left(HERE, *entry().key, 1_999)) == []
+    assert view.entries == found(entry(since=2_000))
 
 
 def test_another_name_is_told_as_such(view: View) -> None:
@@ -103,7 +110,7 @@ def test_who_left_and_came_again_has_the_whole_grace(view: View) -> None:
     ann = entry()
     view.snapshot(found(ann), set(), 0)
     view.snapshot({}, set(), 5)
-    view.event(Left(HERE, *ann.key))
+    view.event(Left(HERE, *ann.key, ann.since))
     view.event(Came(HERE, ann))
     assert view.snapshot({}, set(), 16) == []
     assert view.snapshot({}, set(), 26) == [told(PeerLeft, ann)]

@@ -64,12 +64,22 @@ class PollingLink {
       return true;
     } catch (error) {
       if (!(error instanceof Refused) || error.status !== 401) throw error;
-      this.context.keepToken(null);
       return false;
     }
   }
 
+  /** Joins with the token at hand, which may have ended; afresh when the node does not know it. */
   async join() {
+    try {
+      return await this.joinOnce();
+    } catch (error) {
+      if (!(error instanceof Refused) || error.status !== 401 || !this.context.token()) throw error;
+      this.context.keepToken(null);
+      return await this.joinOnce();
+    }
+  }
+
+  async joinOnce() {
     const { world, room, signs } = this.context;
     const ask = (/** @type {string} */ path, /** @type {object} */ body) =>
       request(world, path, { body, deadline: JOIN_MS, signal: this.stop.signal });
@@ -170,7 +180,6 @@ class PollingLink {
     if (!(error instanceof Refused) || failures > PATIENCE) return this.end(error);
     try {
       if (error.status === 401) {
-        this.context.keepToken(null);
         await this.join();
         return true;
       }

@@ -122,6 +122,7 @@ class SocketDial {
     if (!this.chosen) this.tryNext();
     if (!this.chosen && this.racing.size > 0) return;
     this.finish();
+    if (code === CLOSE.JOIN_STALE) this.context.keepToken(null);
     const what = this.opened ? "closed" : "refused";
     const evidence = this.refusal?.detail ?? WORDS[code] ?? (this.opened ? "it broke off" : "it could not be opened");
     this.events.ended({ what, evidence, final: FINAL.has(code), code: this.refusal?.code ?? String(code) });
