@@ -11,18 +11,28 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 
 import msgspec
 
 from egoat import secrets
 from egoat.supervisor import FailedToStart, Spec, Supervisor
+from services.gateway import settings as gateway
 from services.kernel.run import log as logs
 from services.kernel.run.listen import listen
 from services.kernel.run.serve import refuse
 from services.kernel.run.settings import StartError, inherited
+from services.signaling import settings as signaling
+from services.storage import settings as storage
+from services.transport import settings as transport
 
+_SETTINGS: dict[str, Callable[[Mapping[str, str]], object]] = {
+    "gateway": gateway.read,
+    "signaling": signaling.read,
+    "storage": storage.read,
+    "transport": transport.read,
+}
 _SIGNALING = 2
 _START_S = 60.0
 _BASE = re.compile(r"https?://[^/?#\s]+")
@@ -77,6 +87,9 @@ def run(given: argparse.Namespace) -> int:
     _raise_open_files()
     with tempfile.TemporaryDirectory(prefix="egoat-") as folder:
         specs = _specs(options, redis, Path(folder), secret, key)
+        for spec in specs:
+            if spec.name in _SETTINGS:
+                _SETTINGS[spec.name](spec.env)  # a wrong variable is named once, before anything runs
         return asyncio.run(_supervise(specs, _url(options)))
 
 

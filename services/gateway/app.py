@@ -36,7 +36,7 @@ from services.kernel.run.joining import Joining
 from services.kernel.run.listen import listen
 from services.kernel.run.origin import Door
 from services.kernel.run.serve import Parts, http
-from services.kernel.run.settings import StartError, read_secret
+from services.kernel.run.settings import read_secret
 from services.kernel.wire.roster import events_key
 from services.kernel.wire.rows import hint_key
 
@@ -77,10 +77,7 @@ async def _running(
     secret = read_secret(shared.secret_file)
     inside = listen(mine.internal_host, mine.internal_port)
     outside = listen(mine.host, mine.port)
-    try:
-        door = Door.of(public)
-    except ValueError as problem:
-        raise StartError(f"wrong settings: NODE_TRUSTED_PROXIES: {problem}") from None
+    door = Door.of(public)
     async with contextlib.AsyncExitStack() as stack:
         bus = await stack.enter_async_context(open_bus(shared.redis_url, group))
         leases = await stack.enter_async_context(open_leases(shared.redis_url))

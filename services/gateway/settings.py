@@ -1,5 +1,6 @@
 """What the gateway is told."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -29,7 +30,7 @@ class Settings(msgspec.Struct, frozen=True):
     gateway: Gateway
 
 
-def read() -> Settings:
-    """From the environment; raises StartError."""
+def read(environ: Mapping[str, str] | None = None) -> Settings:
+    """From these variables, the process's own by default; raises StartError."""
     prefixes = {"shared": "NODE_", "public": "NODE_", "limits": "LIMIT_", "gateway": "GATEWAY_"}
-    return load_sections(Settings, prefixes)
+    return load_sections(Settings, prefixes, environ)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -23,7 +24,7 @@ from services.kernel.run.joining import Joining
 from services.kernel.run.listen import listen
 from services.kernel.run.origin import Door
 from services.kernel.run.serve import Parts, http
-from services.kernel.run.settings import StartError, read_secret
+from services.kernel.run.settings import read_secret
 from services.kernel.wire.limits import FRAME_BYTES
 from services.kernel.wire.roster import events_key
 from services.kernel.wire.rows import hint_key
@@ -44,10 +45,7 @@ async def _running(
     secret = read_secret(shared.secret_file)
     inside = listen(mine.internal_host, mine.internal_port)
     outside = listen(mine.host, mine.port, reuse_port=True)
-    try:
-        door = Door.of(settings.public)
-    except ValueError as problem:
-        raise StartError(f"wrong settings: NODE_TRUSTED_PROXIES: {problem}") from None
+    door = Door.of(settings.public)
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         bus = await stack.enter_async_context(open_bus(shared.redis_url, group))
@@ -66,24 +64,31 @@ async def _running(
         health.notes["redis"] = lambda: bus.connected
         await stack.enter_async_context(http(healths.app(health), inside, group))
         logging.getLogger("websockets").setLevel(logging.ERROR)
-        server = await serve(
-            sockets.serve,
-            sock=outside,
-            process_request=sockets.admit,
-            select_subprotocol=sockets.choose,
-            compression=None,
-            max_size=FRAME_BYTES,
-            server_header=None,
-            open_timeout=10,
-            close_timeout=2,
-            write_limit=_NEVER_PAUSE,
-        )
-        try:
-            yield
-        finally:
-            presence.stop()
-            server.close(code=CloseCode.RESTART, reason="restart")
-            await server.wait_closed()
+        await stack.enter_async_context(_open(outside, sockets))
+        stack.callback(presence.stop)
+        yield
+
+
+@asynccontextmanager
+async def _open(outside: socket.socket, sockets: Sockets) -> AsyncIterator[None]:
+    """Takes sockets while the block lasts, then tells all of them to come back."""
+    server = await serve(
+        sockets.serve,
+        sock=outside,
+        process_request=sockets.admit,
+        select_subprotocol=sockets.choose,
+        compression=None,
+        max_size=FRAME_BYTES,
+        server_header=None,
+        open_timeout=10,
+        close_timeout=2,
+        write_limit=_NEVER_PAUSE,
+    )
+    try:
+        yield
+    finally:
+        server.close(code=CloseCode.RESTART, reason="restart")
+        await server.wait_closed()
 
 
 def parts(settings: Settings) -> Parts:

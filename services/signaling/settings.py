@@ -1,5 +1,6 @@
 """What the signaling service is told."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -26,7 +27,7 @@ class Settings(msgspec.Struct, frozen=True):
     signaling: Signaling
 
 
-def read() -> Settings:
-    """From the environment; raises StartError."""
+def read(environ: Mapping[str, str] | None = None) -> Settings:
+    """From these variables, the process's own by default; raises StartError."""
     prefixes = {"shared": "NODE_", "public": "NODE_", "limits": "LIMIT_", "signaling": "SIGNALING_"}
-    return load_sections(Settings, prefixes)
+    return load_sections(Settings, prefixes, environ)

@@ -1,5 +1,6 @@
 """What the storage service is told."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -28,6 +29,6 @@ class Settings(msgspec.Struct, frozen=True):
     storage: Storage
 
 
-def read() -> Settings:
-    """From the environment; raises StartError."""
-    return load_sections(Settings, {"shared": "NODE_", "storage": "STORAGE_"})
+def read(environ: Mapping[str, str] | None = None) -> Settings:
+    """From these variables, the process's own by default; raises StartError."""
+    return load_sections(Settings, {"shared": "NODE_", "storage": "STORAGE_"}, environ)

@@ -103,9 +103,6 @@ class Door(asyncio.Protocol):
             case api.Moved():
                 growth = await self._store.moved(ask.mark)
                 return api.Grown(ask.n, growth.log_id, growth.mark, list(growth.rooms))
-            case api.Probe():
-                await self._store.ready()
-                return api.Fine(ask.n)
             case api.Knock():
                 raise Fault(ErrorCode.BAD_REQUEST, "the door is open already")
 

@@ -1,5 +1,6 @@
 """What the transport service is told."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -27,6 +28,6 @@ class Settings(msgspec.Struct, frozen=True):
     transport: Transport
 
 
-def read() -> Settings:
-    """From the environment; raises StartError."""
-    return load_sections(Settings, {"shared": "NODE_", "transport": "TRANSPORT_"})
+def read(environ: Mapping[str, str] | None = None) -> Settings:
+    """From these variables, the process's own by default; raises StartError."""
+    return load_sections(Settings, {"shared": "NODE_", "transport": "TRANSPORT_"}, environ)

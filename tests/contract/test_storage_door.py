@@ -104,7 +104,6 @@ async def test_every_question_is_answered_as_the_store_answers_it() -> None:
         grown = await storage.moved(0)
         assert (grown.log_id, sorted(grown.rooms)) == (made.store.log_id, [("other", 1), (ROOM, 1)])
         assert (await storage.moved(None)).mark == grown.mark == 2
-        await storage.probe()
 
 
 async def test_sends_of_one_loop_turn_are_one_transaction_in_their_order() -> None:
@@ -136,7 +135,6 @@ async def test_a_store_that_fails_is_unavailable_to_all_who_ask() -> None:
             storage.append(received()),
             storage.after(ROOM, None, 1),
             storage.moved(None),
-            storage.probe(),
         ):
             with refused(ErrorCode.UNAVAILABLE, "told to fail"):
                 await work
@@ -157,7 +155,7 @@ async def test_without_a_connection_everything_is_unavailable_at_once() -> None:
         made.hang_up()
         async with client(made) as storage:
             assert not storage.connected
-            for work in (storage.append(received()), storage.before(ROOM, None, 1), storage.probe()):
+            for work in (storage.append(received()), storage.before(ROOM, None, 1)):
                 with refused(ErrorCode.UNAVAILABLE, "away"):
                     await work
 
@@ -214,7 +212,7 @@ async def test_a_second_knock_is_refused_and_nothing_else_breaks() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", made.port)
         knock = api.Knock(1, api.service_token(SECRET))
         after = api.After(3, RoomId("room"), "nonsense", 10)
-        writer.write(api.pack(knock) + api.pack(knock) + api.pack(after) + api.pack(api.Probe(4)))
+        writer.write(api.pack(knock) + api.pack(knock) + api.pack(after) + api.pack(api.Moved(4, None)))
         splitter, replies = api.Splitter(), list[api.Reply]()
         async with asyncio.timeout(5):
             while len(replies) < 4:

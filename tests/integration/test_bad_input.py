@@ -329,7 +329,7 @@ async def test_json_that_is_none_is_refused_at_once(
     await poller.join()
     bodies = {
         "/send": {"room": room, "peer_id": "Ada", "text": "x"},
-        "/join": {"room": room, "session": author.session, "name": "Ada"},
+        "/join": {"room": room, "session": author.session, "name": "Ada", "token": poller.token},
         "/join/challenge": {"room": room},
         "/poll": {"after": None, "wait": 0, "frames": [], "room": "unknown fields are ignored"},
     }

@@ -120,10 +120,6 @@ class StorageClient:
         assert isinstance(reply, api.Grown)
         return reply
 
-    async def probe(self) -> None:
-        """Returns when the store can write."""
-        await self._ask(api.Probe(0))
-
     async def _page(self, ask: api.Ask) -> Page:
         reply = await self._ask(ask)
         assert isinstance(reply, api.Paged)

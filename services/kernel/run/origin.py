@@ -21,7 +21,7 @@ class Door(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, public: Public) -> "Door":
-        """From the settings; raises ValueError for a network that is none."""
+        """From the settings."""
         ports = {public.http_port, public.ws_port}
         if public.public_base:
             ports.add(_port(public.public_base) or 0)

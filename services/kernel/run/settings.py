@@ -4,6 +4,7 @@ A field `port` of a struct read with prefix `GATEWAY_` is `GATEWAY_PORT`; `Meta(
 names another variable. Secrets come from files.
 """
 
+import ipaddress
 import os
 import re
 import typing
@@ -64,6 +65,13 @@ class Public(msgspec.Struct, frozen=True):
         tuple[str, ...], Meta(description="Networks whose X-Forwarded-For is believed, comma-separated CIDR.")
     ] = ("127.0.0.0/8", "::1/128")
 
+    def __post_init__(self) -> None:
+        for text in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(text, strict=False)
+            except ValueError as problem:
+                raise ValueError(f"NODE_TRUSTED_PROXIES: {problem}") from None
+
 
 class Limits(msgspec.Struct, frozen=True):
     """Counts that an operator may change; 0 switches one off (docs/security.md S15)."""
@@ -91,7 +99,10 @@ def load(kind: type[S], prefix: str, environ: Mapping[str, str] | None = None) -
             problems.append(f"{name}={text!r}: {str(problem)[0].lower()}{str(problem)[1:]}")
     if problems:
         raise StartError("; ".join(problems))
-    return msgspec.convert(values, kind)
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as problem:  # raised by a struct's own check
+        raise StartError(str(problem)) from None
 
 
 def load_sections(kind: type[S], prefixes: Mapping[str, str], environ: Mapping[str, str] | None = None) -> S:

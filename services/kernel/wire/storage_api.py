@@ -61,11 +61,7 @@ class Moved(_Ask, frozen=True):
     mark: int | None
 
 
-class Probe(_Ask, frozen=True):
-    """Whether the store can write."""
-
-
-Ask = Knock | Append | After | Before | Since | Moved | Probe
+Ask = Knock | Append | After | Before | Since | Moved
 
 
 class _Reply(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -99,7 +95,7 @@ class Grown(_Reply, frozen=True):
 
 
 class Fine(_Reply, frozen=True):
-    """Reply to Knock and Probe."""
+    """Reply to Knock."""
 
 
 class Refused(_Reply, frozen=True):

@@ -117,6 +117,12 @@ def test_what_a_public_service_is_not_told(name: str, text: str) -> None:
         load(Public, "NODE_", PUBLIC | {name: text})
 
 
+@pytest.mark.parametrize("text", ["loud", "10.0.0.0/33", "10.0.0.0/8, ::x"])
+def test_proxies_are_networks(text: str) -> None:
+    with pytest.raises(StartError, match=r"^NODE_TRUSTED_PROXIES: "):
+        load(Public, "NODE_", PUBLIC | {"NODE_TRUSTED_PROXIES": text})
+
+
 def test_the_variable_of_a_field() -> None:
     assert variable(int, "port", "GATEWAY_") == "GATEWAY_PORT"
     assert variable(Annotated[int, Meta(ge=0)], "port", "GATEWAY_") == "GATEWAY_PORT"

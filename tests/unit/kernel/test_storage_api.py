@@ -17,7 +17,6 @@ ASKS = [
     api.Since(5, "room", 2**53, 10_000),
     api.Moved(6, None),
     api.Moved(7, 12),
-    api.Probe(8),
 ]
 REPLIES = [
     api.Stored(
