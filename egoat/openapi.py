@@ -16,11 +16,12 @@ Schema = dict[str, Any]
 
 
 class Parameter(msgspec.Struct, frozen=True):
-    """One query parameter."""
+    """One parameter, in the query unless `place` says header."""
 
     name: str
     text: str
     required: bool = False
+    place: str = "query"
 
 
 class Operation(msgspec.Struct, frozen=True):
@@ -59,9 +60,12 @@ OPERATIONS: Sequence[Operation] = (
         "post",
         "/send",
         "Stores one message; answers only once it is durable. Reference form: room, peer_id, text, perhaps id. "
-        "Envelope form: env and sig, with a token.",
+        "Envelope form: env and sig, with a token. The same id again gives the first answer, 409 with another text.",
         body=SendBody,
         answer=Sent,
+        parameters=(
+            Parameter("Idempotency-Key", "The message's id, where the body has none.", place="header"),
+        ),
         refusals=(400, 401, 403, 408, 409, 413, 415, 422, 503),
     ),
     Operation(
@@ -150,7 +154,7 @@ def _operation(each: Operation, body: Schema | None, answer: Schema) -> Schema:
 def _parameter(each: Parameter) -> Schema:
     return {
         "name": each.name,
-        "in": "query",
+        "in": each.place,
         "required": each.required,
         "description": each.text,
         "schema": {"type": "string"},

@@ -142,7 +142,7 @@ class Edge:
             found |= {
                 "Access-Control-Allow-Origin": origin,
                 "Access-Control-Allow-Methods": "GET, POST",
-                "Access-Control-Allow-Headers": "Content-Type, Authorization",
+                "Access-Control-Allow-Headers": "Content-Type, Authorization, Idempotency-Key",
                 "Access-Control-Expose-Headers": "Link, Retry-After, X-Request-Id",
                 "Access-Control-Max-Age": "600",
                 "Cross-Origin-Resource-Policy": "cross-origin",

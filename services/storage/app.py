@@ -22,7 +22,8 @@ from services.kernel.wire.storage_api import service_token
 from services.storage.committer import Committer
 from services.storage.settings import Settings
 from services.storage.stores.base import Store
-from services.storage.stores.sqlite import StoreInUse, open_sqlite
+from services.storage.stores.holding import StoreInUse
+from services.storage.stores.sqlite import open_sqlite
 from services.storage.stream import Door
 
 _PROBE_EVERY = 5.0

@@ -14,7 +14,8 @@ import pytest
 from services.kernel.model.errors import ErrorCode, Fault
 from services.kernel.model.ids import Seq
 from services.storage.stores import sqlite
-from services.storage.stores.sqlite import StoreInUse
+from services.storage.stores.holding import StoreInUse
+from services.storage.stores.sqlite import Replaced
 from tests.contract.store_world import at, opened, put, put_one, seqs
 from tests.contract.test_store import SqliteWorld, full_disk
 from tests.fakes.people import ANN, BEN, GUS, ROOM, received, text_of
@@ -82,6 +83,53 @@ async def test_a_second_opener_is_refused_and_told_who_holds_it(world: SqliteWor
             world.open()
     async with opened(world) as store:
         await put(store, "a")
+
+
+async def test_after_a_forced_takeover_the_old_holder_writes_nothing(world: SqliteWorld) -> None:
+    """Somebody took the lock file away, or the file system keeps no locks: the epoch in the file still tells."""
+    async with opened(world) as old:
+        await put(old, "a")
+        world.path.with_name("chat.db.lock").unlink()
+        async with opened(world) as new:
+            assert (await put_one(new, received("b"))).seq == 2
+            for _ in range(2):
+                with pytest.raises(Replaced, match="taken the database over"):
+                    await put(old, "c")
+            assert (await put_one(new, received("d"))).seq == 3
+    assert rows(world, "SELECT id FROM message ORDER BY seq") == [("a",), ("b",), ("d",)]
+
+
+async def test_a_database_put_back_to_an_earlier_state_is_another_log(world: SqliteWorld) -> None:
+    """Else its next rows would take numbers that readers hold already, and they would never see them."""
+    saved = world.path.with_name("saved.db")
+    async with opened(world) as store:
+        before, first = store.log_id, (await put(store, "a"))[0]
+    shutil.copy(world.path, saved)
+    async with opened(world) as store:
+        assert store.log_id == before
+        await put(store, "b", "c")
+        cursor = at(store, 3)
+    shutil.copy(saved, world.path)
+    async with opened(world) as store:
+        assert store.log_id != before
+        again = await put_one(store, received("a"))
+        assert (again.seq, again.at, again.fresh) == (1, first.at, False)
+        await put(store, "x", "y", "z")
+        assert (await store.after(ROOM, cursor, 10)).reset == "log"
+        assert seqs((await store.after(ROOM, None, 10)).rows) == [1, 2, 3, 4]
+        after = store.log_id
+    async with opened(world) as store:
+        assert store.log_id == after
+
+
+@pytest.mark.parametrize("mark", [b"", b"nonsense", b"0" * 16 + b" " + b"9" * 20 + b"\n"])
+async def test_a_mark_that_says_nothing_of_this_log_is_not_believed(world: SqliteWorld, mark: bytes) -> None:
+    async with opened(world) as store:
+        await put(store, "a")
+        before = store.log_id
+    world.path.with_name("chat.db.mark").write_bytes(mark)
+    async with opened(world) as store:
+        assert store.log_id == before
 
 
 async def test_its_folder_is_made_for_its_owner_alone(world: SqliteWorld) -> None:

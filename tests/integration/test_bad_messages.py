@@ -136,6 +136,34 @@ async def test_nobody_posts_under_the_id_or_name_of_a_verified_peer(
     assert await head_of(http, node, room) == 0
 
 
+async def test_an_idempotency_key_is_the_message_s_id(
+    node: RunningNode, http: httpx.AsyncClient, room: str
+) -> None:
+    async def post(key: str | list[str], **body: str) -> httpx.Response:
+        keys = [("Idempotency-Key", each) for each in ([key] if isinstance(key, str) else key)]
+        reference = {"room": room, "peer_id": "Ada", "text": "x"} | body
+        return await http.post(f"{node.base}/send", json=reference, headers=keys)
+
+    first = (await post("key-1")).json()
+    assert first["id"] == "key-1"
+    for again in (await post('"key-1"'), await post("key-1", id="key-1"), await post("key-1")):
+        assert again.json() == first
+    refused(await post("key-1", text="y"), 409, "conflict")
+    for key in ("", '"', '""', "a b", "x" * 65, "a;b", ["a", "b"], ["a", "a"]):
+        refused(await post(key), 400, "bad_request")
+    refused(await post("key-2", id="key-3"), 400, "bad_request")
+    author = Author("Bob", signed=True)
+    poller = Poller(http, node.base, room, author)
+    await poller.join()
+    frame = author.write(room, "signed", id="key-4")
+    body = {"env": frame["env"], "sig": frame["sig"], "pk": frame["pk"]}
+    for key, status in (("key-5", 400), ("key-4", 200), ("key-4", 200)):
+        headers = {"Idempotency-Key": key, "Authorization": f"Bearer {poller.token}"}
+        answer = await http.post(f"{node.base}/send", json=body, headers=headers)
+        assert answer.status_code == status, answer.text
+    assert await head_of(http, node, room) == 2
+
+
 async def test_one_id_fifty_times_at_once_is_one_message(
     node: RunningNode, http: httpx.AsyncClient, room: str
 ) -> None:

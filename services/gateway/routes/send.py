@@ -55,16 +55,34 @@ _decoder = msgspec.json.Decoder(SendBody)
 
 
 async def send(request: Request) -> Response:
-    """`POST /send`; answers only once the message is durable."""
+    """`POST /send`; answers only once the message is durable. The same id, or `Idempotency-Key`, is one message."""
     node: Node = request.app.state.node
     body = await body_of(request, _decoder)
+    key = _idempotency_key(request.headers.getlist("idempotency-key"))
+    if key is not None and body.env is None:
+        if body.id not in (None, key):
+            raise Fault(ErrorCode.BAD_REQUEST, "id and Idempotency-Key differ")
+        body.id = key
     if body.env is not None:
         member, _ = node.member(request.headers.get("authorization"))
         message = intake.take(member, body.env, body.sig, body.pk, node.clock.wall_ms())
     else:
         message = await _reference(node, body)
+    if key not in (None, message.id):
+        raise Fault(ErrorCode.BAD_REQUEST, "the envelope's id and Idempotency-Key differ")
     stored = await node.storage.append(message)
     return Json(_sent(message, stored))
+
+
+def _idempotency_key(found: list[str]) -> str | None:
+    """The header as a message id, bare or as the quoted string of the HTTP API draft; raises Fault(BAD_REQUEST)."""
+    if len(found) > 1:
+        raise Fault(ErrorCode.BAD_REQUEST, "Idempotency-Key stands more than once")
+    if not found:
+        return None
+    text = found[0].strip()
+    quoted = len(text) > 1 and text[0] == text[-1] == '"'
+    return parse_message_id(text[1:-1] if quoted else text)
 
 
 def _sent(message: Received, stored: Appended) -> Sent:

@@ -1,16 +1,12 @@
 """One SQLite file: WAL, synchronous=FULL, one writer; seq lives in memory and is restored from the table."""
 
 import asyncio
-import fcntl
-import os
-import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -19,11 +15,21 @@ from services.kernel.model.errors import unavailable
 from services.kernel.model.ids import Cursor, LogId, RoomId, Seq
 from services.kernel.wire.rows import Appended, Page, Received, Row, Span
 from services.storage.stores.base import Growth, reset_reason
+from services.storage.stores.holding import Holding
+from services.storage.stores.sqlite_file import (
+    connect,
+    epoch_of,
+    floor_of,
+    head_of,
+    migrate,
+    rows_taken,
+    take_over,
+    version_of,
+)
 
 T = TypeVar("T")
 
 _SLOW_COMMIT_S = 0.005
-_BUSY_MS = 2_000
 _KNOWN_ROOMS = 50_000
 _COLUMNS = "m.seq, m.at, m.sender, m.id, m.kind, m.env, m.sig, s.pk"
 _FROM = "FROM message m LEFT JOIN sender s ON s.peer = m.sender"
@@ -39,19 +45,20 @@ class _Stand(msgspec.Struct):
     oseq: int
 
 
-class StoreInUse(Exception):
-    """Another process holds the database."""
+class Replaced(Exception):
+    """Another process has opened the database since: this one's rows are not its any more."""
 
 
 class SqliteStore:
     """A Store in one file. Open it with `open_sqlite`."""
 
-    def __init__(self, path: Path, lock: TextIO, wall_ms: Callable[[], int]) -> None:
+    def __init__(self, path: Path, holding: Holding, wall_ms: Callable[[], int]) -> None:
         self._wall_ms = wall_ms
-        self._lock = lock
-        self._writer = _connect(path)
-        _migrate(self._writer)
-        self._reader = _connect(path)
+        self._holding = holding
+        self._writer = connect(path)
+        migrate(self._writer)
+        self._epoch = take_over(self._writer, holding)
+        self._reader = connect(path)
         self._reader.execute("PRAGMA query_only=ON")
         self._log_id = LogId(self._writer.execute("SELECT log_id FROM log").fetchone()[0])
         self._stands: dict[str, _Stand] = {}
@@ -75,7 +82,7 @@ class SqliteStore:
 
     async def ready(self) -> None:
         """See Store.ready: takes and gives back the write lock, and writes a page."""
-        await self._write(lambda: self._writer.execute(f"PRAGMA user_version={_version(self._writer)}"))
+        await self._write(lambda: self._writer.execute(f"PRAGMA user_version={version_of(self._writer)}"))
 
     async def _write(self, work: Callable[[], T]) -> T:
         async with self._writing:
@@ -100,6 +107,8 @@ class SqliteStore:
     def _commit(self, work: Callable[[], T]) -> T:
         try:
             self._writer.execute("BEGIN IMMEDIATE")
+            if epoch_of(self._writer) != self._epoch:
+                raise Replaced("another process has taken the database over")
             result = work()
             self._writer.execute("COMMIT")
         except BaseException as problem:
@@ -110,6 +119,7 @@ class SqliteStore:
                 log.error("store.refused", problem=str(problem))
                 raise unavailable(f"the database refuses to write: {problem}") from problem
             raise
+        self._holding.note(self._log_id, rows_taken(self._writer))
         return result
 
     def _append(self, batch: Sequence[Received]) -> Sequence[Appended]:
@@ -144,7 +154,7 @@ class SqliteStore:
     def _restore(self, room: str) -> _Stand:
         if len(self._stands) >= _KNOWN_ROOMS:
             self._stands.clear()
-        head, at = _head(self._writer, room)
+        head, at = head_of(self._writer, room)
         (oseq,) = self._writer.execute(
             "SELECT ifnull(max(oseq), 0) FROM origin WHERE room=? AND log_id=?", (room, self._log_id)
         ).fetchone()
@@ -152,9 +162,9 @@ class SqliteStore:
         return stand
 
     def _forget(self, room: RoomId, upto: Seq) -> int:
-        head, at = _head(self._writer, room)
+        head, at = head_of(self._writer, room)
         upto = Seq(min(upto, head))
-        if upto <= _floor(self._writer, room):
+        if upto <= floor_of(self._writer, room):
             return 0
         gone = self._writer.execute("DELETE FROM message WHERE room=? AND seq<=?", (room, upto)).rowcount
         self._writer.execute("INSERT OR REPLACE INTO floor VALUES (?, ?, ?)", (room, upto, at))
@@ -176,7 +186,7 @@ class SqliteStore:
         return self._read(lambda: self._page(room, cursor, limit, newest_first=True))
 
     def _page(self, room: RoomId, cursor: Cursor | None, limit: int, *, newest_first: bool) -> Page:
-        head, floor = Seq(_head(self._reader, room)[0]), _floor(self._reader, room)
+        head, floor = Seq(head_of(self._reader, room)[0]), floor_of(self._reader, room)
         reset = reset_reason(self._log_id, floor, head, cursor)
         if reset is not None:
             return Page(self._log_id, floor, head, [], reset)
@@ -197,7 +207,7 @@ class SqliteStore:
 
     def _since(self, room: RoomId, second: int, limit: int) -> Span:
         begin_ms = (second + 1) * 1000
-        head = _head(self._reader, room)[0]
+        head = head_of(self._reader, room)[0]
         first = self._reader.execute(
             "SELECT seq FROM message WHERE room=? AND at>=? AND kind='text' ORDER BY at, seq LIMIT 1",
             (room, begin_ms),
@@ -245,42 +255,7 @@ class SqliteStore:
             self._thread.shutdown()
             self._reader.close()
             self._writer.close()
-            self._lock.close()
-
-
-def _head(db: sqlite3.Connection, room: str) -> tuple[int, int]:
-    row = db.execute("SELECT seq, at FROM message WHERE room=? ORDER BY seq DESC LIMIT 1", (room,)).fetchone()
-    row = row or db.execute("SELECT seq, at FROM floor WHERE room=?", (room,)).fetchone()
-    return (row[0], row[1]) if row else (0, 0)
-
-
-def _floor(db: sqlite3.Connection, room: str) -> Seq:
-    row = db.execute("SELECT seq FROM floor WHERE room=?", (room,)).fetchone()
-    return Seq(row[0] if row else 0)
-
-
-def _version(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000)
-    db.execute("PRAGMA journal_mode=WAL")
-    db.execute("PRAGMA synchronous=FULL")
-    db.execute("PRAGMA trusted_schema=OFF")
-    return db
-
-
-def _migrate(db: sqlite3.Connection) -> None:
-    """Brings the schema forward, one numbered file after the other, each with its version in one transaction."""
-    folder = resources.files("services.storage.stores") / "sql" / "sqlite"
-    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        number = int(file.name[:4])
-        if number > _version(db):
-            script = file.read_text("utf-8")
-            db.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version={number}; COMMIT;")
-    if db.execute("SELECT count(*) FROM log").fetchone()[0] == 0:
-        db.execute("INSERT INTO log VALUES (?)", (secrets.token_hex(8),))
+            self._holding.close()
 
 
 def open_sqlite(path: Path, wall_ms: Callable[[], int]) -> SqliteStore:
@@ -290,13 +265,9 @@ def open_sqlite(path: Path, wall_ms: Callable[[], int]) -> SqliteStore:
     sqlite3.Error when the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = open(path.with_name(path.name + ".lock"), "a+", encoding="ascii")  # noqa: SIM115
+    holding = Holding(path)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.seek(0)
-        raise StoreInUse(f"{path} is held by process {lock.read().strip() or 'unknown'}") from None
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return SqliteStore(path, lock, wall_ms)
+        return SqliteStore(path, holding, wall_ms)
+    except BaseException:
+        holding.close()
+        raise
