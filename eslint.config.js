@@ -5,7 +5,7 @@ const names = (/** @type {string} */ list, kind = "readonly") =>
   Object.fromEntries(list.split(" ").map((name) => [name, kind]));
 
 const browser = names(
-  "window document location history navigator localStorage indexedDB crypto fetch WebSocket URL URLSearchParams " +
+  "window document location history navigator localStorage indexedDB IDBKeyRange BroadcastChannel crypto fetch WebSocket URL URLSearchParams " +
     "TextEncoder TextDecoder AbortController AbortSignal setTimeout clearTimeout setInterval clearInterval " +
     "performance queueMicrotask requestAnimationFrame matchMedia HTMLElement HTMLInputElement HTMLTextAreaElement " +
     "HTMLButtonElement HTMLScriptElement HTMLLinkElement HTMLDialogElement sessionStorage addEventListener Element Node Event CustomEvent Intl getComputedStyle btoa atob " +
@@ -20,7 +20,7 @@ const noMarkup = [
 ].flat();
 
 const impure = [
-  "fetch", "WebSocket", "document", "window", "navigator", "localStorage", "indexedDB", "crypto", "performance",
+  "fetch", "WebSocket", "document", "window", "navigator", "localStorage", "indexedDB", "IDBKeyRange", "BroadcastChannel", "crypto", "performance",
   "setTimeout", "setInterval", "location", "Date",
 ].map((name) => ({ name, message: "This module decides; the clock, chance and the world are passed in." }));
 

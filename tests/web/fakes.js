@@ -127,3 +127,48 @@ export class FakeLink {
     return this.sent.filter(({ type }) => type === "send").map(({ env }) => JSON.parse(env));
   }
 }
+
+/** The profile's store and locks as several tabs of one browser share them. */
+export function fakeProfile({ locks = true, refuses = false } = {}) {
+  /** @type {Map<string, any>} */
+  const rows = new Map();
+  /** @type {Map<string, Promise<unknown>>} */
+  const held = new Map();
+  /** @type {Set<(event: any) => void>} */
+  const ears = new Set();
+  const key = (/** @type {any} */ { room, sender, id }) => `${room}|${sender}|${id}`;
+  const store = {
+    put: async (/** @type {any} */ row) => void rows.set(key(row), structuredClone(row)),
+    drop: async (/** @type {any} */ row) => void rows.delete(key(row)),
+    inRoom: async (/** @type {string} */ room) =>
+      [...rows.values()].filter((row) => row.room === room).sort((one, other) => (one.hlc < other.hlc ? -1 : 1)),
+  };
+  return {
+    rows,
+    ids: () => [...rows.values()].map(({ id }) => id),
+    store: Promise.resolve(refuses ? null : store),
+    locks: locks ? { request: (/** @type {any[]} */ ...asked) => request(asked[0], asked[1].signal, asked[2]) } : undefined,
+    /** One tab's end of a channel. */
+    channel() {
+      /** @type {(event: any) => void} */
+      let ear = () => {};
+      return {
+        postMessage: (/** @type {any} */ data) => [...ears].filter((other) => other !== ear).forEach((other) => other({ data })),
+        close: () => void ears.delete(ear),
+        addEventListener: (/** @type {string} */ _, /** @type {(event: any) => void} */ heard) => void ears.add((ear = heard)),
+      };
+    },
+  };
+
+  /** @type {(name: string, signal: AbortSignal, hold: () => Promise<void>) => Promise<void>} */
+  async function request(name, signal, hold) {
+    while (held.has(name)) {
+      const gone = new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+      await Promise.race([held.get(name), gone]);
+    }
+    signal.throwIfAborted();
+    const holding = hold().finally(() => held.delete(name));
+    held.set(name, holding);
+    await holding;
+  }
+}

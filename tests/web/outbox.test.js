@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { empty, nextTry, postpone, put, RESEND_MS, take, without } from "../../web/js/outbox.js";
 
 const WIDE = { count: 64, bytes: 1e6, alone: false };
-const message = (/** @type {string} */ id, bytes = 100) => ({ id, sender: "p", sealed: { env: id }, bytes });
+const message = (/** @type {string} */ id, bytes = 100) => ({ id, hlc: id, sealed: { env: id }, bytes });
 const boxOf = (/** @type {string[]} */ ...ids) => ids.reduce((box, id) => put(box, message(id)), empty);
 const ids = (/** @type {readonly {id: string}[]} */ list) => list.map(({ id }) => id).join("");
 
@@ -14,6 +14,14 @@ test("messages leave in the author's order, once per link", () => {
   assert.equal(ids(first.batch), "abc");
   assert.equal(ids(take(first.box, 1, 10, WIDE).batch), "");
   assert.equal(ids(take(put(first.box, message("d")), 1, 10, WIDE).batch), "d");
+});
+
+test("a message that comes back from an earlier visit stands before what was written since", () => {
+  const sent = take(boxOf("c", "d"), 1, 0, WIDE).box;
+  const box = put(put(sent, message("a")), message("b"));
+  assert.equal(ids(box), "abcd");
+  assert.equal(ids(take(box, 1, 10, WIDE).batch), "ab");
+  assert.equal(ids(take(box, 2, 20, WIDE).batch), "abcd");
 });
 
 test("a change of rung sends everything unacked again", () => {

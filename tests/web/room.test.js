@@ -7,7 +7,8 @@ import { keyOf } from "../../web/js/log.js";
 import { Room } from "../../web/js/room.js";
 import { socketUrls } from "../../web/js/rungs/websocket-direct.js";
 import { verifier } from "../../web/js/verify.js";
-import { fakeRung, fakeWorld, settle } from "./fakes.js";
+import { Streams } from "../../web/js/streams.js";
+import { fakeProfile, fakeRung, fakeWorld, settle } from "./fakes.js";
 
 const LOG = "00000000000000aa";
 const WS = "websocket-direct";
@@ -47,21 +48,24 @@ function fakeLog() {
 /**
  * @param {any} [browser]
  * @param {readonly any[]} [earlier] what the log holds already
+ * @param {ReturnType<typeof fakeProfile>} [profile] what the tabs of this browser share
+ * @param {{name?: string, identity?: any}} [who]
  */
-async function start(browser = keyed, earlier = []) {
+async function start(browser = keyed, earlier = [], profile = fakeProfile(), who = {}) {
   const log = fakeLog();
   for (const sealed of earlier) log.add(sealed);
   const world = fakeWorld((path) => (path.startsWith("/history") ? log.answer(path) : null));
   const [ws, poll] = [fakeRung(WS), fakeRung(POLL, { alone: true })];
-  const identity = await openIdentity(browser);
+  const identity = who.identity ?? (await openIdentity(browser));
   const room = new Room({
-    world: /** @type {any} */ (world), room: "r", name: "Ann", session: "0".repeat(16), identity,
+    world: /** @type {any} */ (world), room: "r", name: who.name ?? "Ann", session: "0".repeat(16), identity,
     kinds: new Map([[WS, ws], [POLL, poll]]), place: PLACE, verify: verifier(crypto.subtle), own: new Set(), mark: "",
-    changed: () => {}, keepOwn: () => {},
+    changed: () => {}, keepOwn: () => {}, store: profile.store,
+    streams: new Streams({ locks: profile.locks, channel: profile.channel() }),
   });
   room.start();
   await settle();
-  return { room, world, ws, poll, log, identity };
+  return { room, world, ws, poll, log, identity, profile };
 }
 
 /** @param {Awaited<ReturnType<typeof start>>} parts */
@@ -101,8 +105,8 @@ async function stranger() {
 
 test("a message shows at once as queued and becomes at the node in place", async () => {
   const { room, ws } = await joined();
-  room.say("one");
-  room.say("two");
+  room.mine.say("one");
+  room.mine.say("two");
   assert.deepEqual(shown(room), ["one queued", "two queued"]);
   await settle();
   assert.deepEqual(words(ws.last), ["one", "two"]);
@@ -110,12 +114,12 @@ test("a message shows at once as queued and becomes at the node in place", async
   assert.deepEqual(shown(room), ["one node", "two queued"]);
   ws.last.events.frame(ack(ws.last.said[1], 2));
   assert.deepEqual(shown(room), ["one node", "two node"]);
-  assert.equal(room.sender.waiting, 0);
+  assert.equal(room.mine.waiting, 0);
 });
 
 test("what is written before any path is up leaves with the first one, signed by this key", async () => {
   const parts = await start();
-  parts.room.say("early");
+  parts.room.mine.say("early");
   await settle();
   parts.ws.last.events.opened(welcome(parts));
   await settle();
@@ -128,7 +132,7 @@ test("a change of rung sends everything unacked again, under the same ids and in
   const { room, ws, poll, world } = await joined();
   await world.pass(600);
   poll.last.events.opened(null);
-  for (const text of ["one", "two", "three"]) room.say(text);
+  for (const text of ["one", "two", "three"]) room.mine.say(text);
   await settle();
   const first = ws.last.said;
   ws.last.events.frame(ack(first[0], 1));
@@ -145,7 +149,7 @@ test("a link that falls silent is left within five seconds and the next one carr
   await world.pass(3000);
   ws.last.alive = false;
   const cut = world.now();
-  room.say("through");
+  room.mine.say("through");
   while (room.driver.state.active === WS) await world.pass(100);
   assert.ok(world.now() - cut <= 5000, String(world.now() - cut));
   await settle();
@@ -157,8 +161,8 @@ test("a link that falls silent is left within five seconds and the next one carr
 test("a clock that was refused is corrected, and the message goes again under its id", async () => {
   const { room, ws, world } = await joined();
   world.wallOffset += 3_600_000;
-  room.say("future");
-  room.say("later");
+  room.mine.say("future");
+  room.mine.say("later");
   await settle();
   const [future, later] = ws.last.said;
   const now = world.wall() - 3_600_000;
@@ -175,13 +179,13 @@ test("a clock that was refused is corrected, and the message goes again under it
 
 test("a final fault turns the message red with its reason; trying again keeps its id", async () => {
   const { room, ws } = await joined();
-  room.say("bad");
+  room.mine.say("bad");
   await settle();
   const [env] = ws.last.said;
   ws.last.events.frame({ type: "fault", code: "too_large", detail: "a text has at most 16,384 bytes", retry: null, id: env.id });
   assert.equal(room.timeline.lines[0]?.state, "failed");
   assert.equal(room.timeline.lines[0]?.reason, "a text has at most 16,384 bytes");
-  room.sayAgain(/** @type {any} */ (room.timeline.lines[0]));
+  room.mine.sayAgain(/** @type {any} */ (room.timeline.lines[0]));
   await settle();
   assert.equal(ws.last.said[1].id, env.id);
   assert.deepEqual(shown(room), ["bad queued"]);
@@ -189,10 +193,10 @@ test("a final fault turns the message red with its reason; trying again keeps it
 
 test("a fault for the moment is waited out in order", async () => {
   const { room, ws, world } = await joined();
-  room.say("one");
+  room.mine.say("one");
   await settle();
   ws.last.events.frame({ type: "fault", code: "unavailable", detail: "storage is away", retry: 1, id: ws.last.said[0].id });
-  room.say("two");
+  room.mine.say("two");
   await settle();
   assert.deepEqual(words(ws.last), ["one"]);
   await world.pass(1100);
@@ -249,7 +253,7 @@ test("unknown kinds and unreadable envelopes keep their place and are not taken 
 
 test("a replaced log keeps what only this page holds, says so, and offers to send its own again", async () => {
   const { room, ws, log } = await joined();
-  room.say("mine");
+  room.mine.say("mine");
   await settle();
   const sealed = ws.last.sent.at(-1);
   ws.last.events.frame(log.add({ env: sealed.env, sig: sealed.sig, pk: sealed.pk }));
@@ -260,7 +264,7 @@ test("a replaced log keeps what only this page holds, says so, and offers to sen
   await settle();
   assert.deepEqual(shown(room), ["mine kept"]);
   assert.match(room.notes.list.at(-1)?.text ?? "", /replaced/);
-  room.sayAgain(/** @type {any} */ (room.timeline.lines[0]));
+  room.mine.sayAgain(/** @type {any} */ (room.timeline.lines[0]));
   await settle();
   assert.deepEqual(ws.last.sent.at(-1), sealed);
   ws.last.events.frame({ ...ack(JSON.parse(sealed.env), 1), log_id: log.id });
@@ -285,7 +289,7 @@ test("a verified peer changes its name in place, a guest joins anew and keeps it
   assert.deepEqual(one.ws.last.sent.at(-1), { type: "name", name: "Anna" });
   assert.equal(one.ws.links.length, 1);
   const two = await joined(guest);
-  two.room.say("by Ann");
+  two.room.mine.say("by Ann");
   await settle();
   assert.equal(two.room.rename("Anna"), false, "its message still waits under the old label");
   two.ws.last.events.frame(ack(two.ws.last.said[0], 1));
@@ -314,9 +318,9 @@ test("a join that is refused for good is told and not repeated until something c
 
 test("a text too large for the node is named before it is queued", async () => {
   const { room } = await joined();
-  assert.equal(room.textProblem("x".repeat(16_384)), null);
-  assert.match(room.textProblem("é".repeat(8_193)) ?? "", /16,386/);
-  assert.match(room.textProblem("\u0001".repeat(16_000)) ?? "", /too large/);
+  assert.equal(room.mine.textProblem("x".repeat(16_384)), null);
+  assert.match(room.mine.textProblem("é".repeat(8_193)) ?? "", /16,386/);
+  assert.match(room.mine.textProblem("\u0001".repeat(16_000)) ?? "", /too large/);
 });
 
 test("sockets are tried at the page's own origin first", () => {

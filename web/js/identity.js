@@ -1,6 +1,7 @@
 // Who this page is: a key kept in this profile, a key that lives as long as the tab, or a guest without one.
 
 import { publicKey, sign as signInArithmetic } from "./ed25519.js";
+import { soon } from "./idb.js";
 import { keepKey, readKey } from "./key-store.js";
 import { sha512 } from "./verify.js";
 import { toBase64url, utf8 } from "./wire/bytes.js";
@@ -22,9 +23,6 @@ const GUEST = {
   sign: () => Promise.reject(new Error("a guest signs nothing")),
 };
 
-/** How long a browser may take to open its store; some never answer when storage is refused. */
-const STORE_MS = 1_500;
-
 /**
  * Finds out by doing it: makes or finds the key pair, stores it, reads it back and signs with what came back.
  * @param {{crypto: Crypto, indexedDB: IDBFactory | undefined}} browser
@@ -36,18 +34,6 @@ export async function openIdentity({ crypto, indexedDB }) {
   const kept = await soon(profileKey(subtle, indexedDB)).catch(() => null);
   if (kept) return kept;
   return tabKey(subtle).catch(() => plainKey(crypto)).catch(() => GUEST);
-}
-
-/**
- * @template T
- * @param {Promise<T>} work
- * @returns {Promise<T>}
- */
-function soon(work) {
-  return new Promise((resolve, reject) => {
-    setTimeout(() => reject(new Error("the store did not answer")), STORE_MS);
-    work.then(resolve, reject);
-  });
 }
 
 /** @param {SubtleCrypto} subtle */

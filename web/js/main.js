@@ -3,9 +3,11 @@
 import { request } from "./api.js";
 import { openIdentity } from "./identity.js";
 import { cleanName, friendlyName, nameProblem, roomProblem } from "./names.js";
+import { openOutbox } from "./outbox-store.js";
 import * as profile from "./profile.js";
 import { Room } from "./room.js";
 import { RUNG_KINDS } from "./rungs/index.js";
+import { Streams } from "./streams.js";
 import { homeScreen } from "./ui/home.js";
 import { roomScreen } from "./ui/room-screen.js";
 import { showTheme, themePicker } from "./ui/theme.js";
@@ -32,11 +34,13 @@ const LOCAL = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
 const session = toHex(world.random(8));
 const identity = openIdentity({ crypto, indexedDB: storeOf() });
+const outbox = openOutbox(storeOf());
 const verify = verifier(crypto.subtle);
 const place = /** @type {HTMLElement} */ (document.getElementById("app"));
 
-/** What is open now: its way to be closed, and to be told that the page woke or was hidden. */
-let current = { stop: () => {}, wake: () => {}, rest: () => {} };
+/** What is open now: its way to be closed, to be told that the page woke or was hidden, and whether it would lose something. */
+const NOTHING_OPEN = { stop: () => {}, wake: () => {}, rest: () => {}, fragile: () => false };
+let current = NOTHING_OPEN;
 
 /** Some browsers throw where they refuse storage. */
 function storeOf() {
@@ -88,7 +92,7 @@ function home(problem) {
       return profile.readRooms();
     },
   });
-  current = { stop: () => {}, wake: () => {}, rest: () => {} };
+  current = NOTHING_OPEN;
   place.replaceChildren(screen.node);
   if (problem) screen.explain(problem);
   void identity.then(({ lives }) => screen.setLives(lives));
@@ -116,7 +120,7 @@ function nameFor(linked) {
  */
 async function openRoom(asked, linked) {
   let over = false;
-  current = { stop: () => (over = true), wake: () => {}, rest: () => {} };
+  current = { ...NOTHING_OPEN, stop: () => (over = true) };
   const who = await identity;
   if (over) return;
   const { name, introduce } = nameFor(linked);
@@ -144,6 +148,7 @@ async function openRoom(asked, linked) {
       draw();
     },
     rest: () => room.timeline.unread === 0 && screen.view.forgetUnread(),
+    fragile: () => room.mine.fragile,
   };
   profile.keepRoom(asked);
   place.replaceChildren(screen.node);
@@ -171,6 +176,11 @@ const makeRoom = (asked, name, who, changed) => new Room({
   verify,
   own: profile.readOwn(asked),
   mark: profile.readMark(asked),
+  store: outbox,
+  streams: new Streams({
+    locks: navigator.locks,
+    channel: typeof BroadcastChannel === "function" ? new BroadcastChannel(`egoat.outbox.${asked}`) : null,
+  }),
   changed,
   keepOwn: (ids) => profile.keepOwn(asked, ids),
 });
@@ -186,11 +196,12 @@ const makeScreen = (room, shown, draw) => roomScreen({
   theme: theme(),
   send: (text) => {
     shown.introduce = false;
-    room.say(text);
+    room.mine.say(text);
   },
-  problem: (text) => room.textProblem(text),
+  problem: (text) => room.mine.textProblem(text),
   keepDraft: (text) => profile.keepDraft(room.room, text),
-  again: (line) => room.sayAgain(line),
+  again: (line) => room.mine.sayAgain(line),
+  discard: (line) => room.mine.discard(line),
   older: () => void room.log.history.older(),
   read: () => {
     const mark = room.log.markRead();
@@ -261,6 +272,7 @@ document.addEventListener("visibilitychange", () =>
 window.addEventListener("pageshow", (event) => event.persisted && current.wake());
 for (const name of ["online", "offline"]) window.addEventListener(name, () => current.wake());
 window.addEventListener("popstate", route);
+window.addEventListener("beforeunload", (event) => current.fragile() && event.preventDefault());
 
 showTheme(profile.readTheme());
 route();

@@ -2,7 +2,7 @@
 
 /**
  * `sent` says on which link it was last sent and when; `notBefore` is the node's wish after a refusal for the moment.
- * @typedef {{readonly id: string, readonly sender: string, readonly sealed: import("./wire/codec.js").Sealed,
+ * @typedef {{readonly id: string, readonly hlc: string, readonly sealed: import("./wire/codec.js").Sealed,
  *            readonly bytes: number, readonly sent: {readonly link: number, readonly at: number} | null,
  *            readonly notBefore: number}} Pending
  * @typedef {readonly Pending[]} Outbox
@@ -17,16 +17,16 @@ export const RESEND_MS = 10_000;
 export const empty = [];
 
 /**
- * The box with one more message, or with a new sealing of one it holds, in that one's place.
+ * The box with one more message where its time puts it, or with a new sealing of one it holds, in that one's place.
  * @param {Outbox} box
- * @param {{id: string, sender: string, sealed: import("./wire/codec.js").Sealed, bytes: number}} message
+ * @param {{id: string, hlc: string, sealed: import("./wire/codec.js").Sealed, bytes: number}} message
  * @returns {Outbox}
  */
 export function put(box, message) {
   const pending = { ...message, sent: null, notBefore: 0 };
-  return box.some(({ id }) => id === message.id)
-    ? box.map((held) => (held.id === message.id ? pending : held))
-    : [...box, pending];
+  if (box.some(({ id }) => id === message.id)) return box.map((held) => (held.id === message.id ? pending : held));
+  const place = box.findLastIndex(({ hlc }) => hlc <= message.hlc) + 1;
+  return [...box.slice(0, place), pending, ...box.slice(place)];
 }
 
 /**

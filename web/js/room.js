@@ -3,14 +3,13 @@
 import { Driver } from "./driver.js";
 import { joinFields } from "./join.js";
 import { allowedToNode, NODE_LADDER } from "./ladder/policy.js";
-import { keyOf, Log } from "./log.js";
+import { Log } from "./log.js";
 import { learn, nodeTime, unset } from "./node-clock.js";
 import { Notes } from "./notes.js";
+import { OwnMessages } from "./own-messages.js";
 import { People } from "./people.js";
 import { socketUrls } from "./rungs/websocket-direct.js";
-import { Sender } from "./sender.js";
 import * as timelines from "./timeline.js";
-import { utf8Length } from "./wire/bytes.js";
 import { checkRoster } from "./wire/codec.js";
 import { guestId, isGuest } from "./wire/ids.js";
 import { LIMITS } from "./wire/protocol.gen.js";
@@ -21,9 +20,6 @@ import { LIMITS } from "./wire/protocol.gen.js";
  * What `/config` told.
  * @typedef {{wsPort: number | null, publicBase: string, textBytes: number, frameBytes: number}} NodeFacts
  */
-
-/** What an envelope, its signature and a request around them take beside the text, in bytes. */
-const FRAME_REST = 1024;
 
 /**
  * @typedef {object} RoomParts
@@ -37,6 +33,8 @@ const FRAME_REST = 1024;
  * @property {(sender: string, sealed: import("./wire/codec.js").Sealed) => Promise<import("./verify.js").Proof>} verify
  * @property {ReadonlySet<string>} own ids of messages sent from this profile earlier
  * @property {string} mark how far this profile has read: a cursor, or empty
+ * @property {import("./keeper.js").KeeperParts["store"]} store where unacked messages are kept
+ * @property {import("./keeper.js").KeeperParts["streams"]} streams
  * @property {() => void} changed something that is shown has changed
  * @property {(ids: ReadonlySet<string>) => void} keepOwn
  */
@@ -50,7 +48,6 @@ export class Room {
     this.room = room;
     this.identity = identity;
     this.name = name;
-    this.own = new Set(parts.own);
     this.clock = unset;
     /** @type {NodeFacts} */
     this.facts = { wsPort: null, publicBase: "", textBytes: LIMITS.TEXT_BYTES, frameBytes: LIMITS.FRAME_BYTES };
@@ -63,7 +60,7 @@ export class Room {
     this.people = new People(room, this.notes, () => this.peerId);
     this.log = this.makeLog();
     this.driver = this.makeDriver();
-    this.sender = this.makeSender();
+    this.mine = this.makeOwn();
   }
 
   /** The id under which this page speaks. */
@@ -87,12 +84,13 @@ export class Room {
 
   start() {
     this.driver.start();
+    this.mine.start();
     void this.log.history.start();
   }
 
   stop() {
     this.driver.stop();
-    this.sender.stop();
+    this.mine.stop();
     this.log.history.stopped = true;
   }
 
@@ -110,42 +108,10 @@ export class Room {
     this.parts.changed();
   }
 
-  /** Shows the text at once and sends it as soon as a path is up. @param {string} text */
-  say(text) {
-    const whole = text.replace(/\p{Surrogate}/gu, "\uFFFD");
-    const message = this.sender.compose({ sender: this.peerId, name: this.name, text: whole });
-    this.own.add(message.id);
-    if (isGuest(this.peerId)) this.parts.keepOwn(this.own);
-    timelines.queue(this.timeline, message);
-    this.sender.add(message);
-    this.parts.changed();
-  }
-
-  /** Why this text cannot be sent, or null. @param {string} text */
-  textProblem(text) {
-    const bytes = utf8Length(text);
-    const { textBytes, frameBytes } = this.facts;
-    if (bytes > textBytes) return `Too long: ${bytes.toLocaleString()} of at most ${textBytes.toLocaleString()} bytes.`;
-    const framed = utf8Length(JSON.stringify(JSON.stringify(text))) + FRAME_REST;
-    return framed > frameBytes ? "Too long: so many quotes and control characters grow too large on the way." : null;
-  }
-
-  /** Sends a failed or kept message of this page once more: what the node once held, exactly as it was. @param {Line} line */
-  sayAgain(line) {
-    const copy = this.log.copies.get(keyOf(line));
-    if (line.sender !== this.peerId) return this.say(line.text ?? "");
-    const { id, sender, name, kind, text, verified } = line;
-    const hlc = copy ? line.hlc : this.sender.compose({ sender, name, text: text ?? "" }).hlc;
-    const message = { id, sender, hlc, name, kind, text, verified, mine: true };
-    timelines.queue(this.timeline, message);
-    this.sender.add(message, copy);
-    this.parts.changed();
-  }
-
   /** Takes another name; false while messages under a guest's old one still wait. @param {string} name */
   rename(name) {
     if (name === this.name) return true;
-    if (isGuest(this.peerId) && this.sender.waiting > 0 && !this.refusal) return false;
+    if (isGuest(this.peerId) && this.mine.waiting > 0 && !this.refusal) return false;
     this.name = name;
     this.refusal = null;
     const link = this.driver.current()?.link;
@@ -179,6 +145,7 @@ export class Room {
     if (!this.log.history.loaded) void this.log.history.start();
   }
 
+  /** @returns {Log} */
   makeLog() {
     const { world, room, verify, mark, changed } = this.parts;
     return new Log({
@@ -187,15 +154,25 @@ export class Room {
       mark,
       verify,
       changed,
-      isMine: (sender, id) => (isGuest(sender) ? this.own.has(id) : sender === this.peerId),
-      seen: ({ id, hlc, mine }) => {
-        this.sender.saw(hlc);
-        if (mine) this.sender.settled(id);
-      },
+      isMine: (sender, id) => this.mine.isMine(sender, id),
+      seen: (message) => this.mine.seen(message),
       replaced: (reason) => {
         this.notes.log(reason);
         changed();
       },
+    });
+  }
+
+  /** @returns {OwnMessages} */
+  makeOwn() {
+    const { own, keepOwn, store, streams, changed } = this.parts;
+    const { world, room, identity, log } = this;
+    return new OwnMessages({
+      world, room, identity, log, own, keepOwn, store, streams, changed,
+      self: () => ({ peerId: this.peerId, name: this.name }),
+      nodeNow: () => this.nodeNow(),
+      limits: () => this.facts,
+      current: () => this.driver.current(),
     });
   }
 
@@ -240,21 +217,6 @@ export class Room {
     };
   }
 
-  makeSender() {
-    return new Sender({
-      world: this.world,
-      room: this.room,
-      identity: this.identity,
-      nodeNow: () => this.nodeNow(),
-      current: () => this.driver.current(),
-      restamped: (message) => timelines.queue(this.timeline, message),
-      refused: ({ sender, id }, reason) => {
-        timelines.failed(this.timeline, { sender, id, reason });
-        this.parts.changed();
-      },
-    });
-  }
-
   /** @param {Frame} welcome */
   welcomed(welcome) {
     const now = this.world.wall();
@@ -270,7 +232,7 @@ export class Room {
   used(rung) {
     this.notes.path(rung, () => this.driver.state.active, () => this.parts.changed());
     if (rung !== null && !this.log.history.loaded) void this.log.history.start();
-    queueMicrotask(() => this.sender.pump());
+    queueMicrotask(() => this.mine.sender.pump());
   }
 
   /** @param {Frame} frame */
@@ -280,7 +242,7 @@ export class Room {
         this.log.take(/** @type {any} */ (frame), false);
         break;
       case "ack":
-        this.acked(frame);
+        this.mine.acked(frame);
         break;
       case "pong":
         this.ponged(frame);
@@ -303,13 +265,6 @@ export class Room {
   }
 
   /** @param {Frame} frame */
-  acked(frame) {
-    const sender = this.sender.messages.get(frame["id"])?.sender;
-    this.sender.settled(frame["id"]);
-    if (sender !== undefined) this.log.acked(sender, /** @type {any} */ (frame));
-  }
-
-  /** @param {Frame} frame */
   ponged(frame) {
     const wall = this.world.wall();
     const took = Math.max(0, this.world.now() - frame["t"]);
@@ -324,6 +279,6 @@ export class Room {
       this.clock = { offset: time - wall, slack: 500, learnt: wall };
     }
     if (typeof id !== "string") return;
-    this.sender.fault({ id, code, detail, retry: typeof retry === "number" ? retry : null, now: time });
+    this.mine.sender.fault({ id, code, detail, retry: typeof retry === "number" ? retry : null, now: time });
   }
 }

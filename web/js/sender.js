@@ -16,19 +16,21 @@ import { uuid7 } from "./wire/ids.js";
  * @property {() => number} nodeNow
  * @property {() => {number: number, link: import("./rungs/index.js").Link, window: import("./outbox.js").Window} | null} current
  * @property {(message: Message) => void} restamped
+ * @property {(message: Message, sealed: import("./wire/codec.js").Sealed) => void} sealed it waits from now on
+ * @property {(message: Message) => void} settled the node has it
  * @property {(message: Message, reason: string) => void} refused
  */
 
 export class Sender {
   /** @param {SenderParts} parts */
-  constructor({ world, room, identity, nodeNow, current, restamped, refused }) {
+  constructor(parts) {
+    const { world, room, identity, nodeNow, current } = parts;
+    this.parts = parts;
     this.world = world;
     this.room = room;
     this.identity = identity;
     this.nodeNow = nodeNow;
     this.current = current;
-    this.restamped = restamped;
-    this.refused = refused;
     this.stream = toHex(world.random(8));
     this.n = 0;
     this.newest = ZERO;
@@ -91,9 +93,10 @@ export class Sender {
    * @param {import("./wire/codec.js").Sealed} sealed
    */
   post(message, sealed) {
-    const { id, sender } = message;
+    const { id, hlc } = message;
     if (this.messages.get(id) !== message) return;
-    this.box = put(this.box, { id, sender, sealed, bytes: frameBytes(sealed) });
+    this.parts.sealed(message, sealed);
+    this.box = put(this.box, { id, hlc, sealed, bytes: frameBytes(sealed) });
     this.pump();
   }
 
@@ -112,6 +115,8 @@ export class Sender {
 
   /** @param {string} id the node has it */
   settled(id) {
+    const message = this.messages.get(id);
+    if (message) this.parts.settled(message);
     this.messages.delete(id);
     this.box = without(this.box, id);
     this.pump();
@@ -145,7 +150,7 @@ export class Sender {
       this.box = without(this.box, message.id);
       this.newest = stamp(this.newest, now);
       const renewed = { ...message, hlc: this.newest };
-      this.restamped(renewed);
+      this.parts.restamped(renewed);
       this.add(renewed);
     }
   }
@@ -158,7 +163,7 @@ export class Sender {
     const message = this.messages.get(id);
     this.messages.delete(id);
     this.box = without(this.box, id);
-    if (message) this.refused(message, reason);
+    if (message) this.parts.refused(message, reason);
     this.pump();
   }
 

@@ -136,6 +136,19 @@ export function failed(room, refusal) {
 }
 
 /**
+ * The author takes back what was refused. Nothing else goes.
+ *
+ * @param {Timeline} room
+ * @param {{sender: string, id: string}} message
+ */
+export function discard(room, message) {
+  const known = held(room, message);
+  if (known?.state !== "failed") return;
+  room.lines.splice(placeOf(room.lines, known), 1);
+  room.held.delete(keyOf(known));
+}
+
+/**
  * The node named its log (`welcome`, `/join`): what is missing up to its head becomes a gap, what it
  * no longer keeps and what another log held becomes "kept". Returns the lines that changed so. With
  * nothing read yet, or in a new log, everything up to the head counts as read.

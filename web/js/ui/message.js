@@ -8,7 +8,8 @@ import { parts } from "./links.js";
 import { clockTime, wholeTime } from "./times.js";
 
 /** @typedef {Extract<import("./rows.js").Row, {kind: "message"}>} MessageRow */
-/** @typedef {{again: (line: import("../timeline.js").Line) => void, edit: (text: string) => void}} MessageActs */
+/** @typedef {{again: (line: import("../timeline.js").Line) => void,
+ *   discard: (line: import("../timeline.js").Line) => void, edit: (text: string) => void}} MessageActs */
 
 /** @type {Readonly<Record<string, string>>} */
 const STATES = {
@@ -77,5 +78,8 @@ function remedy(line, acts) {
   const edit = line.state === "failed" && line.text
     ? el("button", { type: "button", class: "link", onclick: () => acts.edit(line.text ?? "") }, "Edit a copy")
     : null;
-  return el("div", { class: "remedy" }, reason, again, edit);
+  const discard = line.state === "failed"
+    ? el("button", { type: "button", class: "link", onclick: () => acts.discard(line) }, "Delete")
+    : null;
+  return el("div", { class: "remedy" }, reason, again, edit, discard);
 }

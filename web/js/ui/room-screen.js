@@ -33,6 +33,7 @@ import { unreadTitle } from "./title.js";
  * @property {(text: string) => string | null} problem
  * @property {(text: string) => void} keepDraft
  * @property {(line: import("../timeline.js").Line) => void} again
+ * @property {(line: import("../timeline.js").Line) => void} discard
  * @property {() => void} older
  * @property {() => void} read
  * @property {(name: string) => string | null} rename
@@ -47,7 +48,7 @@ export function roomScreen(acts) {
   const { node: noticeArea, notice } = notices();
   const parts = dialogs(acts, notice);
   const view = new TimelineView(
-    { older: acts.older, read: acts.read, message: { again: acts.again, edit: (text) => writer.fill(text) } },
+    { older: acts.older, read: acts.read, message: { again: acts.again, discard: acts.discard, edit: (text) => writer.fill(text) } },
     emptyRoom(parts.emptyLink.node),
   );
   const send = (/** @type {string} */ text) => {
