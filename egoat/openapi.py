@@ -11,6 +11,8 @@ from services.gateway.routes.join import ChallengeBody, Challenged, JoinBody, Jo
 from services.gateway.routes.poll import PollBody, Polled
 from services.gateway.routes.send import SendBody, Sent
 from services.gateway.routes.transport import StatusInfo
+from services.kernel.run.health import Alive, Readiness
+from services.kernel.wire.frames import Down
 
 Schema = dict[str, Any]
 
@@ -30,11 +32,12 @@ class Operation(msgspec.Struct, frozen=True):
     method: str
     path: str
     summary: str
+    answer: Any
     body: Any = None
-    answer: Any = None
     parameters: Sequence[Parameter] = ()
     token: bool = False
     refusals: Sequence[int] = ()
+    also: Sequence[int] = ()  # further statuses that carry the answer
 
 
 OPERATIONS: Sequence[Operation] = (
@@ -100,8 +103,14 @@ OPERATIONS: Sequence[Operation] = (
         answer=StatusInfo,
         refusals=(401, 503),
     ),
-    Operation("get", "/healthz", "The gateway lives."),
-    Operation("get", "/readyz", "The gateway can do its work.", refusals=(503,)),
+    Operation("get", "/healthz", "The gateway lives.", answer=Alive),
+    Operation(
+        "get",
+        "/readyz",
+        "The gateway can do its work: 200, or 503 while draining or without storage.",
+        answer=Readiness,
+        also=(503,),
+    ),
 )
 
 
@@ -117,13 +126,14 @@ def document(version: str) -> Schema:
     """The OpenAPI document."""
     types = [kind for each in OPERATIONS for kind in (each.body, each.answer) if kind is not None]
     schemas, components = msgspec.json.schema_components(
-        [*types, Refusal], ref_template="#/components/schemas/{name}"
+        [*types, Refusal, list[Down]], ref_template="#/components/schemas/{name}"
     )
+    components["Polled"]["properties"]["frames"] = schemas[-1]  # encoded once, when they were built
     found = iter(schemas)
     paths: dict[str, Schema] = {}
     for each in OPERATIONS:
         body = next(found) if each.body is not None else None
-        answer = next(found) if each.answer is not None else {"type": "object"}
+        answer = next(found)
         paths.setdefault(each.path, {})[each.method] = _operation(each, body, answer)
     return {
         "openapi": "3.1.0",
@@ -138,7 +148,8 @@ def document(version: str) -> Schema:
 
 def _operation(each: Operation, body: Schema | None, answer: Schema) -> Schema:
     refusal = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
-    responses: Schema = {"200": {"description": "OK", "content": {"application/json": {"schema": answer}}}}
+    answered = {"description": "OK", "content": {"application/json": {"schema": answer}}}
+    responses: Schema = {str(status): answered for status in (200, *each.also)}
     for status in each.refusals:
         responses[str(status)] = {"description": "Refused", "content": refusal}
     found: Schema = {"summary": each.summary, "responses": responses}

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { answered, beat, fresh, heard, qualityOf } from "../../web/js/echo.js";
-import { learn, nodeTime, unset } from "../../web/js/node-clock.js";
+import { guess, learn, nodeTime, notBefore } from "../../web/js/node-clock.js";
 
 /**
  * Beats twice a second from `from` to `to`; `reply` says after how long an asked echo comes back.
@@ -79,10 +79,14 @@ test("a standby is asked rarely", () => {
 });
 
 test("the node's clock is learnt from the sharpest answer and follows a jump", () => {
-  const first = learn(unset, 1_000_000, 400, 1000);
+  const first = learn(guess(50, 10), 1_000_000, 400, 1000);
   assert.equal(nodeTime(first, 1000), 1_000_300);
   const sharper = learn(first, 1_000_010, 1990, 2000);
   assert.equal(sharper.offset, 998_015);
+  assert.equal(nodeTime(guess(50, 10), 12), 52, "the device's own clock, for want of better");
+  assert.equal(nodeTime(notBefore(sharper, 2_000_000, 2500), 2500), 2_000_000);
+  assert.equal(notBefore(sharper, 1_000_000, 2500), sharper);
+  assert.equal(notBefore(guess(50, 10), 2_000_000, 2500).offset, 40, "a first guess waits for an answer");
   assert.equal(learn(sharper, 999_999, 2000, 2600), sharper);
   assert.equal(Math.round(learn(sharper, 5_000_000, 3000, 3100).offset / 1000), 4997);
 });

@@ -158,9 +158,20 @@ test("a link that falls silent is left within five seconds and the next one carr
   assert.equal(ws.links.length, 2, "it dials the better rung again");
 });
 
-test("a clock that was refused is corrected, and the message goes again under its id", async () => {
+test("a device clock that is set while the page is open moves no stamp", async () => {
   const { room, ws, world } = await joined();
-  world.wallOffset += 3_600_000;
+  const before = room.nodeNow();
+  for (const jump of [86_400_000, -2 * 86_400_000]) {
+    world.wallOffset += jump;
+    room.mine.say(`after ${jump}`);
+  }
+  await settle();
+  assert.equal(room.nodeNow(), before);
+  assert.ok(ws.last.said.every(({ hlc }) => Math.abs(parseInt(hlc.slice(0, 12), 16) - before) < 1000));
+});
+
+test("a node clock that leapt back refuses a stamp, is learnt, and the message goes again under its id", async () => {
+  const { room, ws, world } = await joined();
   room.mine.say("future");
   room.mine.say("later");
   await settle();

@@ -251,7 +251,7 @@ function roomData(room, shown) {
  * @param {() => boolean} isOver
  */
 async function learnNode(room, isOver) {
-  const asked = world.wall();
+  const asked = world.now();
   try {
     const config = await request(world, "/config");
     const { ws_port: wsPort, public_base: publicBase, now, limits } = config;
@@ -261,7 +261,7 @@ async function learnNode(room, isOver) {
       textBytes: Number(limits?.text) || LIMITS.TEXT_BYTES,
       frameBytes: Number(limits?.frame) || LIMITS.FRAME_BYTES,
     };
-    if (!isOver()) room.learnNode(facts, { now: Number(now) || asked, asked });
+    if (!isOver()) room.learnNode(facts, { now: Number(now), asked });
   } catch {
     if (!isOver()) window.setTimeout(() => void learnNode(room, isOver), CONFIG_AGAIN_MS);
   }

@@ -1,4 +1,5 @@
-// What the node's clock says, learnt from its answers, so that a wrong device clock does not matter.
+// What the node's clock says, learnt from its answers, so that a wrong device clock does not matter. Device time here is
+// the monotonic one: a clock that is set while the page is open moves nothing.
 
 /**
  * `offset` is node time minus device time; `slack` how far off it may be.
@@ -7,8 +8,23 @@
 
 const STALE_MS = 10 * 60_000;
 
-/** @type {NodeClock} */
-export const unset = { offset: 0, slack: Infinity, learnt: -Infinity };
+/**
+ * Before the node has said anything: what the device's own clock says, for want of better.
+ * @param {number} wall
+ * @param {number} deviceNow
+ * @returns {NodeClock}
+ */
+export const guess = (wall, deviceNow) => ({ offset: wall - deviceNow, slack: Infinity, learnt: -Infinity });
+
+/**
+ * The node took a message at this time of its own, so it is at least that late there now; a device that slept lags.
+ * @param {NodeClock} clock
+ * @param {number} at
+ * @param {number} deviceNow
+ * @returns {NodeClock}
+ */
+export const notBefore = (clock, at, deviceNow) =>
+  (clock.slack < Infinity && at > nodeTime(clock, deviceNow) ? { ...clock, offset: at - deviceNow } : clock);
 
 /**
  * Takes a reading when it is sharper than the one held, or when that one is old.

@@ -4,7 +4,7 @@ import { Driver } from "./driver.js";
 import { joinFields } from "./join.js";
 import { allowedToNode, NODE_LADDER } from "./ladder/policy.js";
 import { Log } from "./log.js";
-import { learn, nodeTime, unset } from "./node-clock.js";
+import { guess, learn, nodeTime, notBefore } from "./node-clock.js";
 import { Notes } from "./notes.js";
 import { OwnMessages } from "./own-messages.js";
 import { People } from "./people.js";
@@ -48,7 +48,7 @@ export class Room {
     this.room = room;
     this.identity = identity;
     this.name = name;
-    this.clock = unset;
+    this.clock = guess(world.wall(), world.now());
     /** @type {NodeFacts} */
     this.facts = { wsPort: null, publicBase: "", textBytes: LIMITS.TEXT_BYTES, frameBytes: LIMITS.FRAME_BYTES };
     /** @type {Map<string, string>} the last token under each name that this page had */
@@ -95,7 +95,7 @@ export class Room {
   }
 
   nodeNow() {
-    return Math.round(nodeTime(this.clock, this.world.wall()));
+    return Math.round(nodeTime(this.clock, this.world.now()));
   }
 
   /**
@@ -104,7 +104,7 @@ export class Room {
    */
   learnNode(facts, { now, asked }) {
     this.facts = facts;
-    this.clock = learn(this.clock, now, asked, this.world.wall());
+    if (now > 0) this.clock = learn(this.clock, now, asked, this.world.now());
     this.parts.changed();
   }
 
@@ -155,7 +155,10 @@ export class Room {
       verify,
       changed,
       isMine: (sender, id) => this.mine.isMine(sender, id),
-      seen: (message) => this.mine.seen(message),
+      seen: (message) => {
+        this.clock = notBefore(this.clock, message.at, world.now());
+        this.mine.seen(message);
+      },
       replaced: (reason) => {
         this.notes.log(reason);
         changed();
@@ -219,7 +222,7 @@ export class Room {
 
   /** @param {Frame} welcome */
   welcomed(welcome) {
-    const now = this.world.wall();
+    const now = this.world.now();
     this.joined = true;
     this.refusal = null;
     this.keepToken(welcome["token"]);
@@ -266,17 +269,16 @@ export class Room {
 
   /** @param {Frame} frame */
   ponged(frame) {
-    const wall = this.world.wall();
-    const took = Math.max(0, this.world.now() - frame["t"]);
-    this.clock = learn(this.clock, frame["now"], wall - took, wall);
+    const now = this.world.now();
+    this.clock = learn(this.clock, frame["now"], Math.min(now, frame["t"]), now);
   }
 
   /** @param {Frame} frame */
   faulted({ id, code, detail, retry, now }) {
     const time = typeof now === "number" ? now : null;
     if (code === "clock" && time !== null) {
-      const wall = this.world.wall();
-      this.clock = { offset: time - wall, slack: 500, learnt: wall };
+      const device = this.world.now();
+      this.clock = { offset: time - device, slack: 500, learnt: device };
     }
     if (typeof id !== "string") return;
     this.mine.sender.fault({ id, code, detail, retry: typeof retry === "number" ? retry : null, now: time });

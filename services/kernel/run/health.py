@@ -3,10 +3,25 @@
 import asyncio
 from collections.abc import Callable
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+
+
+class Alive(msgspec.Struct, frozen=True):
+    """The process lives."""
+
+    status: str
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """`parts`: what the process leans on, each up or away."""
+
+    ready: bool
+    draining: bool
+    parts: dict[str, str]
 
 
 class Health:
@@ -25,15 +40,15 @@ class Health:
     def report(self) -> JSONResponse:
         """The answer to `/readyz`: 200, or 503 while draining or without a need."""
         parts = {name: ("up" if check() else "away") for name, check in (self.needs | self.notes).items()}
-        body = {"ready": self.ready, "draining": self.draining.is_set(), "parts": parts}
-        return JSONResponse(body, 200 if self.ready else 503)
+        body = Readiness(self.ready, self.draining.is_set(), parts)
+        return JSONResponse(msgspec.to_builtins(body), 200 if self.ready else 503)
 
 
 def routes(health: Health) -> list[Route]:
     """The two routes, for the internal port and for the gateway's public one."""
 
     async def healthz(request: Request) -> JSONResponse:
-        return JSONResponse({"status": "ok"})
+        return JSONResponse(msgspec.to_builtins(Alive("ok")))
 
     async def readyz(request: Request) -> JSONResponse:
         return health.report()
