@@ -1,10 +1,7 @@
 """The WebSocket shell: handshake, hello, frames in; two dialects, `egoat.1` and the reference client's."""
 
 import asyncio
-import secrets
 from collections.abc import Sequence
-from http import HTTPStatus
-from urllib.parse import parse_qs
 
 import msgspec
 import structlog
@@ -17,7 +14,7 @@ from services.kernel.log.client import StorageClient, conflict
 from services.kernel.model import mac
 from services.kernel.model.clock import Clock
 from services.kernel.model.errors import CloseCode, ErrorCode, Fault
-from services.kernel.model.ids import Cursor, SessionId, guest, parse_label, parse_room
+from services.kernel.model.ids import Cursor, parse_room
 from services.kernel.model.join import Admitted, JoinRequest
 from services.kernel.model.member import Member
 from services.kernel.run.joining import Joining
@@ -30,10 +27,17 @@ from services.kernel.wire.roster import REFERENCE, Signalled, check_label, peers
 from services.kernel.wire.rows import Appended, Received
 from services.kernel.wire.session import Rename, judge, message_id, signal
 from services.signaling.fanout import Outlet, Stuck
+from services.signaling.handshake import (
+    SUBPROTOCOL,
+    VERSION,
+    another_version,
+    one_header,
+    reference_member,
+    refusal,
+)
 from services.signaling.presence import Presence
 from services.signaling.room import Link, Room, Rooms
 
-SUBPROTOCOL = Subprotocol("egoat.1")
 _VERSION = 1
 _MOST_IN_FLIGHT = 256
 
@@ -71,14 +75,18 @@ class Sockets:
     async def admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Judges the handshake; a reference client gets its 101 only once its room's subscription stands."""
         try:
-            origin, host = one_header(request, "Origin"), one_header(request, "Host") or ""
+            origin, host = one_header(request, "Origin"), one_header(request, "Host")
+            if host is None:
+                raise Fault(ErrorCode.BAD_REQUEST, "a handshake has a Host header")
+            if one_header(request, "Sec-WebSocket-Version") not in (None, VERSION):
+                return another_version(connection)
             if request.path.partition("?")[0] != "/signal":
                 raise Fault(ErrorCode.NOT_FOUND, "signaling is at /signal")
             if origin is not None and not self._door.allows(origin, host):
                 raise Fault(ErrorCode.FORBIDDEN, "this origin may not connect")
             offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
             if SUBPROTOCOL not in [part.strip() for part in offered.split(",")]:
-                member = _reference_member(request.path)
+                member = reference_member(request.path)
                 async with self._rooms.use(member.room) as room:
                     await self._presence.look(room)
                     check_label(member.name, room.view.entries.values())
@@ -214,7 +222,7 @@ class Sockets:
             link.outlet.send(codec.fault_frame(problem, message.id))
 
     async def _serve_reference(self, connection: ServerConnection, request: Request, address: bytes) -> None:
-        member = _reference_member(request.path)
+        member = reference_member(request.path)
         outlet = Outlet(connection)
         async with self._rooms.use(member.room) as room:
             now = self._clock.wall_ms()
@@ -269,25 +277,7 @@ class Sockets:
                 continue
 
 
-def one_header(request: Request, name: str) -> str | None:
-    """The header's value, None when it is not there; raises Fault(BAD_REQUEST) when it stands twice."""
-    found = request.headers.get_all(name)
-    if len(found) > 1:
-        raise Fault(ErrorCode.BAD_REQUEST, f"{name} stands more than once")
-    return found[0] if found else None
-
-
 _reference_frame = msgspec.json.Decoder(Offer | Answer | Ice)
-
-
-def _reference_member(path: str) -> Member:
-    """The guest that a reference client's query string names; raises Fault."""
-    query = parse_qs(path.partition("?")[2], keep_blank_values=True)
-    rooms, labels = query.get("room", []), query.get("peer_id", [])
-    if len(rooms) != 1 or len(labels) != 1:
-        raise Fault(ErrorCode.BAD_REQUEST, "a client without egoat.1 gives ?room= and &peer_id=, once each")
-    label = parse_label(labels[0])
-    return Member(parse_room(rooms[0]), guest(label), SessionId(secrets.token_hex(8)), label)
 
 
 async def _text(connection: ServerConnection) -> str:
@@ -295,18 +285,3 @@ async def _text(connection: ServerConnection) -> str:
     if not isinstance(received, str):
         raise Fault(ErrorCode.BAD_REQUEST, "frames are text")
     return received
-
-
-class _Refusal(msgspec.Struct):
-    code: str
-    detail: str
-    retry: float | None
-
-
-def refusal(connection: ServerConnection, fault: Fault) -> Response:
-    """A handshake answer that is not 101, as JSON."""
-    body = msgspec.json.encode(_Refusal(fault.code, fault.detail, fault.retry)).decode()
-    response = connection.respond(HTTPStatus(fault.status), body)
-    del response.headers["Content-Type"]
-    response.headers["Content-Type"] = "application/json"
-    return response

@@ -96,7 +96,7 @@ async def test_sockets_are_at_signal_alone(node: RunningNode, target: str) -> No
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
-        ({"Sec_WebSocket_Version": "8"}, 400),
+        ({"Sec_WebSocket_Version": "8"}, 426),
         ({"Sec_WebSocket_Key": "short"}, 400),
         ({"Sec_WebSocket_Key": "a" * 4000}, 400),
         ({"Connection": "keep-alive"}, 426),
