@@ -37,11 +37,11 @@ dev: .venv/dev.stamp
 
 test: dev
 	@scripts/setup-tests.sh
-	@$(PY) scripts/test_groups.py unit contract node integration run compose browser
+	@$(PY) scripts/test_groups.py unit contract node integration chaos run compose browser
 
 no-e2e-test: dev
 	@scripts/setup-tests.sh
-	@$(PY) scripts/test_groups.py unit contract node integration run
+	@$(PY) scripts/test_groups.py unit contract node integration chaos run
 
 e2e-test: dev
 	@scripts/setup-tests.sh

@@ -15,6 +15,7 @@ PYTEST = {
     "unit": ["tests/unit", "tests/architecture"],
     "contract": ["tests/contract"],
     "integration": ["tests/integration"],
+    "chaos": ["tests/chaos"],
     "run": ["tests/system/test_up.py"],
     "compose": ["tests/system/test_compose.py"],
     "browser": ["tests/browser"],
