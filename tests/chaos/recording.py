@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -12,7 +12,7 @@ import msgspec
 
 from services.kernel.bus.tasks import owned
 from services.kernel.log.client import StorageClient, _Line
-from services.kernel.model.errors import Fault
+from services.kernel.model.errors import ErrorCode, Fault
 from services.kernel.wire import storage_api as api
 from services.kernel.wire.rows import Received
 from tests.chaos.trace import Call, Traced, calls
@@ -22,6 +22,7 @@ from tests.support.node import RunningNode, eventually
 ROOMS = tuple(f"room{number}" for number in range(7))
 _SENDERS = 8
 _NUMBERS = 1_000_000
+_REFUSALS = 100
 
 Key = tuple[str, str, str]
 
@@ -72,11 +73,12 @@ class Load:
         self.sent: dict[Key, str] = {}
         self.asked: dict[int, list[Received]] = {}
         self.acked: dict[Key, int] = {}
+        self.refused = 0
         self._clients = 0
 
-    async def send(self, count: int, meanwhile: Callable[[], None] | None = None) -> None:
-        """So many more messages; `meanwhile` runs in a thread when a third of them are acked."""
-        aim = len(self.acked) + count
+    async def send(self, count: int, meanwhile: Callable[[], None]) -> None:
+        """So many more messages; `meanwhile` runs in a thread when a third of them are acked, or many were refused."""
+        aim, refused = len(self.acked) + count, self.refused + _REFUSALS
         messages = [self._message(len(self.sent) + number) for number in range(count)]
         self.sent |= {key_of(message): message.env for message in messages}
         third = len(self.acked) + count // 3
@@ -85,9 +87,8 @@ class Load:
             for which in range(_SENDERS):
                 client = await self._client(group, stack)
                 senders.append(group.create_task(self._sender(client, messages[which::_SENDERS])))
-            if meanwhile is not None:
-                await eventually(lambda: len(self.acked) >= third, 60)
-                await asyncio.to_thread(meanwhile)
+            await eventually(lambda: len(self.acked) >= third or self.refused > refused, 60)
+            await asyncio.to_thread(meanwhile)
             await asyncio.wait(senders)
         assert len(self.acked) == aim
 
@@ -118,11 +119,15 @@ class Load:
 
     async def _until_acked(self, client: StorageClient, message: Received) -> None:
         while True:
-            with suppress(Fault):
+            try:
                 placed = await client.append(message)
+            except Fault as fault:
+                assert fault.code is ErrorCode.UNAVAILABLE and fault.retry == 1, fault
+                self.refused += 1
+                await asyncio.sleep(0.05)
+            else:
                 assert self.acked.setdefault(key_of(message), placed.seq) == placed.seq
                 return
-            await asyncio.sleep(0.05)
 
 
 def _acks(recorded: list[Call], asked: dict[int, list[Received]], first: int = 0) -> list[Ack]:
@@ -162,13 +167,18 @@ def read(node: RunningNode, storage: Traced, load: Load) -> Recording:
     return Recording(node.folder, load.sent, recorded, acks, ends)
 
 
-def record(folder: Path, redis_url: str, chance: Random, messages: int) -> Recording:
-    """Three lives of a storage service under load: killed in the middle, stopped in the middle, killed at the end."""
+def record(folder: Path, redis_url: str, chance: Random, messages: int, inject: str = "") -> Recording:
+    """Three lives of a storage service under load: killed in the middle, stopped in the middle, killed at the end.
+
+    `inject` is in strace's words what fails in the first.
+    """
     node = RunningNode(folder, redis_url, replicas=1)
     storage = Traced(node.storage, folder)
     load = Load(node, chance)
 
+    storage.inject = ("-e", f"inject={inject}") if inject else ()
     storage.start()
+    storage.inject = ()
     try:
         asyncio.run(load.send(messages // 2, lambda: storage.restart(signal.SIGKILL)))
         asyncio.run(load.send(messages - messages // 2, lambda: storage.restart(signal.SIGTERM)))

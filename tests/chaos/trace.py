@@ -21,7 +21,7 @@ class Call(NamedTuple):
     """One system call: the lines of the trace at which it began and was done.
 
     `target` is the path of its file, or what stands for its socket. `value` is what it returned, below zero for
-    an error; a call that its process did not live to see the end of counts as done with everything it was given.
+    an error; a write that its process did not live to see the end of counts as done with everything it was given.
     """
 
     name: str
@@ -93,7 +93,7 @@ def _call(begun: _Open, result: str, done: int) -> Call:
     target = data if named else _plain(path[1]) if path else b""
     last = begun.arguments.rpartition(" ")[2]
     number = int(last) if last.isdecimal() else 0
-    value = len(data) if result == "?" else int(re.match(r"-?\d+", result)[0])  # type: ignore[index]
+    value = len(data) if result.startswith("?") else int(re.match(r"-?\d+", result)[0])  # type: ignore[index]
     flags = begun.arguments.partition('", ')[2] if named else ""
     return Call(begun.name, target.decode(), b"" if named else data, number, value, flags, begun.began, done)
 
@@ -125,6 +125,8 @@ def calls(trace: Path, wanted: str, first: int = 0) -> Iterator[Call]:
             head, _, result = rest.rpartition(" = ")
             if not rest.startswith("<... "):
                 begun = begun._replace(arguments=head.partition("(")[2].rstrip()[:-1])
-            yield _call(begun, result, at)
+            if not (result.startswith("?") and "sync" in begun.name):
+                yield _call(begun, result, at)
     for begun in under_way.values():
-        yield _call(begun, "?", at)
+        if "sync" not in begun.name:
+            yield _call(begun, "?", at)

@@ -25,6 +25,7 @@ from services.storage.stores.sqlite_file import (
     rows_taken,
     take_over,
     version_of,
+    write_again,
 )
 
 T = TypeVar("T")
@@ -56,6 +57,7 @@ class SqliteStore:
         self._wall_ms = wall_ms
         self._holding = holding
         self._writer = connect(path)
+        write_again(self._writer, path)
         migrate(self._writer)
         self._epoch = take_over(self._writer, holding)
         self._reader = connect(path)

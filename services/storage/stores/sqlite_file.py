@@ -1,5 +1,6 @@
 """A SQLite file as a store opens it: connection, migrations, epoch, and the few facts that are read everywhere."""
 
+import os
 import secrets
 import sqlite3
 from importlib import resources
@@ -11,6 +12,7 @@ from services.kernel.model.ids import LogId, Seq
 from services.storage.stores.holding import Holding
 
 _BUSY_MS = 2_000
+_PIECE = 1024 * 1024
 
 log = structlog.get_logger()
 
@@ -66,6 +68,21 @@ def connect(path: Path) -> sqlite3.Connection:
     db.execute("PRAGMA synchronous=FULL")
     db.execute("PRAGMA trusted_schema=OFF")
     return db
+
+
+def write_again(db: sqlite3.Connection, path: Path) -> None:
+    """Writes the bytes of the -wal file once more and syncs them, with every writer kept out.
+
+    After a sync that failed the kernel shows bytes that the disk does not have, and no later sync brings them there
+    (decision 006). Nothing may be built on them before they are written anew. Raises OSError when they cannot be.
+    """
+    db.execute("BEGIN IMMEDIATE")
+    with open(path.with_name(path.name + "-wal"), "r+b", buffering=0) as wal:
+        at = 0
+        while piece := os.pread(wal.fileno(), _PIECE, at):
+            at += os.pwrite(wal.fileno(), piece, at)
+        os.fdatasync(wal.fileno())
+    db.execute("ROLLBACK")
 
 
 def migrate(db: sqlite3.Connection) -> None:
