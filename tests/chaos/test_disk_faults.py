@@ -74,7 +74,7 @@ async def _until_acked(client: StorageClient, number: int) -> int:
 
 @pytest.mark.parametrize(
     "inject",
-    ["fdatasync:error=EIO:when=20+4", "fdatasync:error=EIO:when=25+", "pwrite64:error=ENOSPC:when=200+50"],
+    ["fdatasync:error=EIO:when=16+3", "fdatasync:error=EIO:when=25+", "pwrite64:error=ENOSPC:when=150+30"],
     ids=["now and then", "until the restart", "full now and then"],
 )
 def test_no_ack_builds_on_what_a_failed_sync_has_lost(tmp_path: Path, inject: str) -> None:
