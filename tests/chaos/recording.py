@@ -76,12 +76,15 @@ class Load:
         self.refused = 0
         self._clients = 0
 
-    async def send(self, count: int, meanwhile: Callable[[], None]) -> None:
-        """So many more messages; `meanwhile` runs in a thread when a third of them are acked, or many were refused."""
-        aim, refused = len(self.acked) + count, self.refused + _REFUSALS
+    async def send(self, count: int, meanwhile: Callable[[], None], *, faulty: bool = False) -> None:
+        """So many more messages; `meanwhile` runs in a thread, early: once a third of them are acked.
+
+        With `faulty` once many were refused, with all senders at rest, so that the transaction that was refused last
+        is whole in the kernel's memory.
+        """
+        third, refused = len(self.acked) + count // 3, self.refused + _REFUSALS
         messages = [self._message(len(self.sent) + number) for number in range(count)]
         self.sent |= {key_of(message): message.env for message in messages}
-        third = len(self.acked) + count // 3
         self._going = asyncio.Event()
         self._going.set()
         async with asyncio.TaskGroup() as group, AsyncExitStack() as stack:
@@ -89,14 +92,14 @@ class Load:
             for which in range(_SENDERS):
                 client = await self._client(group, stack)
                 senders.append(group.create_task(self._sender(client, messages[which::_SENDERS])))
-            await eventually(lambda: len(self.acked) >= third or self.refused > refused, 60)
-            if self.refused > refused:  # at rest: the refused transaction is whole in the kernel's memory
+            await eventually(lambda: self.refused >= refused if faulty else len(self.acked) >= third, 30)
+            if faulty:
                 self._going.clear()
                 await asyncio.sleep(0.1)
             await asyncio.to_thread(meanwhile)
             self._going.set()
             await asyncio.wait(senders)
-        assert len(self.acked) == aim
+        assert self.acked.keys() == self.sent.keys()
 
     def _message(self, number: int) -> Received:
         text = f"{number} " + "x" * int(self._chance.paretovariate(1.2) * 20 % 3_000)
@@ -187,7 +190,7 @@ def record(folder: Path, redis_url: str, chance: Random, messages: int, inject: 
     storage.start()
     storage.inject = ()
     try:
-        asyncio.run(load.send(messages // 2, lambda: storage.restart(signal.SIGKILL)))
+        asyncio.run(load.send(messages // 2, lambda: storage.restart(signal.SIGKILL), faulty=bool(inject)))
         asyncio.run(load.send(messages - messages // 2, lambda: storage.restart(signal.SIGTERM)))
     finally:
         storage.stop(signal.SIGKILL)

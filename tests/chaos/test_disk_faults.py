@@ -19,6 +19,7 @@ from tests.support.node import RunningNode, eventually
 
 SEED = int(os.environ.get("EGOAT_SEED") or random.randrange(1_000_000))
 
+# strace counts calls for each thread; a slow store commits in a second one.
 FAULTS = {
     "a sync fails": "fdatasync:error=EIO:when=20..34",
     "the disk is full": "pwrite64:error=ENOSPC:when=150..170",
@@ -42,9 +43,10 @@ async def test_while_the_disk_fails_nothing_is_acked_and_then_all_goes_on(
                 open_storage(node.storage_address, node.secret, group) as client,
             ):
                 await eventually(lambda: client.connected)
-                refused = [await _until_acked(client, number) for number in range(1, 61)]
-                assert sum(refused) >= 10, "the fault was not felt"
-                assert refused[-20:] == [0] * 20, "it did not recover"
+                refused = [0]
+                while sum(refused) < 10 or any(refused[-20:]):
+                    assert len(refused) < 200, "the fault was not felt, or is never over"
+                    refused.append(await _until_acked(client, len(refused)))
                 with await asyncio.to_thread(urlopen, f"http://127.0.0.1:{storage._health}/readyz") as ready:
                     assert ready.status == 200
             assert storage.log().count("store.refused") == sum(refused)
@@ -74,13 +76,13 @@ async def _until_acked(client: StorageClient, number: int) -> int:
 
 @pytest.mark.parametrize(
     "inject",
-    ["fdatasync:error=EIO:when=16+3", "fdatasync:error=EIO:when=25+", "pwrite64:error=ENOSPC:when=150+30"],
+    ["fdatasync:error=EIO:when=16+3", "fdatasync:error=EIO:when=16+", "pwrite64:error=ENOSPC:when=150+30"],
     ids=["now and then", "until the restart", "full now and then"],
 )
 def test_no_ack_builds_on_what_a_failed_sync_has_lost(tmp_path: Path, inject: str) -> None:
     """The disk fails in the first life, which ends by kill -9; every ack of all lives outlives a power cut."""
     with RedisServer(tmp_path).running() as redis:
-        recording = record(tmp_path, redis.url, random.Random(SEED), 900, inject)
+        recording = record(tmp_path, redis.url, random.Random(SEED), 2_400, inject)
     assert sum(call.value < 0 for call in recording.calls if call.name != "openat") >= 3, (
         "the fault was not felt"
     )
