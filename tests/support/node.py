@@ -32,8 +32,17 @@ class Process:
         self.name, self._env, self._health, self._log = name, env, health, log
         self.popen: subprocess.Popen[bytes] | None = None
 
+    def tell(self, **env: str) -> None:
+        """Changes these variables of its environment, from its next start on."""
+        self._env.update(env)
+
     def start(self) -> None:
         """Starts it; returns when it is ready."""
+        self.launch()
+        self.await_ready()
+
+    def launch(self) -> None:
+        """Starts it."""
         with self._log.open("ab") as log:
             self.popen = subprocess.Popen(
                 [sys.executable, "-m", f"services.{self.name}"],
@@ -42,16 +51,20 @@ class Process:
                 stdout=log,
                 stderr=log,
             )
-        self.await_ready()
+
+    def ready(self) -> bool:
+        """Whether /readyz says 200 now."""
+        url = f"http://127.0.0.1:{self._health}/readyz"
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1) as answer:
+            return bool(answer.status == 200)
+        return False
 
     def await_ready(self) -> None:
         """Returns when /readyz says 200; raises with the log's end when it does not in time."""
         end = time.monotonic() + _READY_S
         while time.monotonic() < end:
-            url = f"http://127.0.0.1:{self._health}/readyz"
-            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1) as answer:
-                if answer.status == 200:
-                    return
+            if self.ready():
+                return
             time.sleep(0.03)
         raise AssertionError(f"{self.name} is not ready:\n{self._log.read_text()[-2000:]}")
 
