@@ -145,7 +145,7 @@ class Proxy:
             self._server, self.address = await asyncio.start_unix_server(self._accept, at), at
             return
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.address = "127.0.0.1:{}".format(self._server.sockets[0].getsockname()[1])
+        self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def aclose(self) -> None:
         """Listens no more; every connection is cut."""

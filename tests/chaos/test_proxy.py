@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.proxy import FAIR, Address, Proxy, Weather
+from tests.support.node import eventually
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -27,7 +28,7 @@ async def _proxy(upstream: Address | None = None, at: Path | None = None) -> Asy
         server = await asyncio.start_unix_server(_echo, upstream)
     else:
         server = await asyncio.start_server(_echo, "127.0.0.1", 0)
-        upstream = "127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+        upstream = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     proxy = Proxy(upstream, seed=1)
     await proxy.start(at)
     try:
@@ -62,9 +63,7 @@ async def test_bytes_pass_whole_and_in_order(weather: Weather) -> None:
         assert await _echoed(line, data) == data
         line[1].write_eof()
         assert await line[0].read() == b"end"
-        async with asyncio.timeout(2):
-            while proxy.connections:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: proxy.connections == 0, within=2)
 
 
 async def test_unix_sockets_on_both_sides(tmp_path: Path) -> None:

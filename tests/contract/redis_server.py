@@ -50,6 +50,14 @@ class RedisServer:
             except OSError:
                 return False
 
+    def command(self, line: str) -> bytes:
+        """The first part of the answer to an inline command."""
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.settimeout(_START_S)
+            asking.connect(str(self.socket))
+            asking.sendall(line.encode() + b"\r\n")
+            return asking.recv(4096)
+
     def kill(self) -> None:
         """SIGKILL; returns when the process is gone."""
         assert self._process is not None

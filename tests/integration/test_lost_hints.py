@@ -14,7 +14,7 @@ from tests.support.node import RunningNode
 
 async def test_without_any_hint_the_sweep_delivers_within_two_seconds(redis_url: str, tmp_path: Path) -> None:
     deaf = RunningNode(tmp_path, redis_url)
-    deaf.storage._env["REDIS_URL"] = "redis://127.0.0.1:1/0"
+    deaf.storage.tell(REDIS_URL="redis://127.0.0.1:1/0")
     with deaf.running() as node:
         writer = Author("Writer", signed=True)
         async with (

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -12,17 +13,27 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from egoat import secrets
+from egoat.secrets import make
 
 ROOT = Path(__file__).resolve().parents[2]
 _READY_S = 20.0
 
 
+_PORTS = range(
+    15_000, 32_000
+)  # below those that outgoing connections take: a killed service finds its own again
+
+
 def free_ports(count: int) -> list[int]:
     """Loopback ports that nobody has now."""
+    found: list[int] = []
     with contextlib.ExitStack() as stack:
-        socks = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [sock.getsockname()[1] for sock in socks]
+        while len(found) < count:
+            port = secrets.choice(_PORTS)
+            with contextlib.suppress(OSError):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+                found.append(port)
+    return found
 
 
 class Process:
@@ -114,7 +125,7 @@ class RunningNode:
     ) -> None:
         self.folder, self.db = folder, folder / "chat.db"
         secret, key = folder / "node.secret", folder / "node.key"
-        secrets.make(secret, key)
+        make(secret, key)
         self.secret = bytes.fromhex(secret.read_text())
         door, self.http, self.http2, health2, *ports = free_ports(4 + 3 + 2 * replicas)
         health, self.ws = ports[: 3 + replicas], ports[3 + replicas :]
