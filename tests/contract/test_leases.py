@@ -1,12 +1,17 @@
 """The leases suite against a real Redis and against memory, and what only Redis can show."""
 
 import asyncio
+import contextlib
+import socket
+import struct
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from services.kernel.bus.base import Away
 from services.kernel.bus.redis_leases import RedisLeases, open_leases
@@ -115,3 +120,30 @@ class TestMemoryLeases(LeasesSuite):
         await leases.hold("g", {"a": b"1"}, 1)
         await world.pass_time(62)
         assert await held(leases) == {}
+
+
+def test_a_redis_that_hangs_up_at_once_is_away() -> None:
+    """uvloop says RuntimeError of a connection that ended before the first write; it may never get further up."""
+
+    def hang_up(listening: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                caller, _ = listening.accept()
+                caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                caller.close()
+
+    async def ask(port: int) -> None:
+        async with open_leases(f"redis://127.0.0.1:{port}/0") as leases, asyncio.TaskGroup() as group:
+
+            async def one() -> None:
+                for _ in range(10):
+                    with pytest.raises(Away):
+                        await leases.holders(["x"])
+
+            for _ in range(40):
+                group.create_task(one())
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=hang_up, args=(listening,), daemon=True).start()
+        uvloop.run(ask(listening.getsockname()[1]))
+        listening.shutdown(socket.SHUT_RDWR)

@@ -107,7 +107,12 @@ class RedisLeases:
 async def _ask(answer: Awaitable[T]) -> T:
     try:
         return await answer
-    except (RedisError, OSError, TimeoutError) as problem:
+    except (
+        RedisError,
+        OSError,
+        TimeoutError,
+        RuntimeError,
+    ) as problem:  # uvloop: RuntimeError, when it just closed
         raise Away(str(problem)) from problem
 
 
