@@ -78,7 +78,7 @@ class _Pair:
             await self._write(target, data)
 
     async def _write(self, target: "_Stream", data: bytes) -> None:
-        while data:
+        while data and not target.ended:
             size = self._proxy.piece(len(data))
             target.writer.write(data[:size])
             await target.writer.drain()
@@ -96,9 +96,11 @@ class _Stream:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
+        self.ended = False
 
     def end(self) -> None:
         """Says that nothing more comes; the other direction stays."""
+        self.ended = True
         with contextlib.suppress(OSError, RuntimeError):
             self.writer.write_eof()
 

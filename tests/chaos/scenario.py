@@ -29,6 +29,7 @@ from tests.chaos.verdict import check_log, check_readers, figures, read_log
 from tests.chaos.ways import Web
 from tests.chaos.writers import Writer
 from tests.support.clients import Author
+from tests.support.node import eventually
 
 _SETTLE_S = 40.0
 
@@ -108,12 +109,13 @@ class Scenario:
         began = time.monotonic()
         for writer in self.writers:
             writer.stop.set()
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError, AssertionError):
             async with asyncio.timeout(_SETTLE_S):
                 await asyncio.wait(writing)
                 heads = {room: rows[-1][0] for room, rows in read_log(self.node.db).items()}
-                while any(reader.last < heads.get(reader.room, 0) for reader in self.readers):
-                    await asyncio.sleep(0.05)
+                await eventually(
+                    lambda: all(each.last >= heads.get(each.room, 0) for each in self.readers), _SETTLE_S
+                )
                 await asyncio.sleep(1)  # whatever is shown too much comes now
         self._settled_s = time.monotonic() - began
         for who, what in (
@@ -135,9 +137,9 @@ class Scenario:
             assert process.popen is not None
             if process.popen.poll() is not None:
                 self.ledger.broken("ended by itself", f"{name}: {process.log()[-1000:]}")
-            if "Traceback" in process.log():
-                start = process.log().index("Traceback")
-                self.ledger.broken("traceback", f"{name}: {process.log()[start - 500 : start + 3000]}")
+            for line in process.log().splitlines():
+                if "Traceback" in line:
+                    self.ledger.broken("traceback", f"{name}: …{line[-1500:]}")
 
 
 async def run(plan: Plan, folder: Path, say: Callable[[str], object]) -> tuple[dict[str, Any], list[str]]:
