@@ -10,6 +10,7 @@ import msgspec
 
 from services.kernel.bus import subjects
 from services.kernel.bus.base import Away, Lease, Leases
+from services.kernel.model.errors import unavailable
 from services.kernel.model.ids import RoomId
 from services.kernel.wire.limits import LEASE_RENEW_S, LEASE_S, LEAVE_GRACE_S
 from services.kernel.wire.roster import (
@@ -42,8 +43,8 @@ class Presence:
         self._stopped = False
 
     async def come(self, room: Room, link: Link) -> None:
-        """Lets the session in and tells the room; raises Fault when the room or the address is full,
-        a guest's label is the name of a verified peer, or the session is live and another's."""
+        """Lets the session in and tells the room; raises Fault when the room or the address is full, a guest's
+        label is the name of a verified peer, the session is live and another's, or the socket has closed."""
         await self.look(room)
         mine = self._entry(link)
         here = room.view.entries | room.coming
@@ -58,10 +59,17 @@ class Presence:
             room.coming.pop(link.key, None)
 
     async def _let_in(self, room: Room, link: Link, mine: Entry) -> None:
+        if not link.outlet.open:
+            raise unavailable("the socket has closed")
         leaving = self._leaving.pop((room.name, link.key), None)
         if leaving is not None:
             leaving.cancel()
         await self._hold(room, [mine])
+        if (
+            not link.outlet.open
+        ):  # it may have come back elsewhere: this one is the older, whatever the time is
+            await self._release(room, mine)
+            raise unavailable("the socket has closed")
         old = room.links.get(link.key)
         if old is not None:
             room.replace(old)
