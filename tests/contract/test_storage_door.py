@@ -173,6 +173,41 @@ async def test_what_was_under_way_when_the_service_went_is_unavailable_and_the_c
         assert (await storage.append(received("a"))).seq == 1
 
 
+async def test_a_connection_on_which_nothing_comes_any_more_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its other end may have lost its power: then no end of the connection is ever told."""
+    monkeypatch.setattr("services.kernel.log.client._DEADLINE", 0.2)
+    async with connected() as (made, storage):
+        made.connections[0].rest()
+        with refused(ErrorCode.UNAVAILABLE, "does not answer"):
+            await storage.append(received())
+        await until(lambda: len(made.connections) == 2 and storage.connected)
+        assert (await storage.append(received())).seq == 1
+
+
+async def test_an_answer_that_takes_too_long_ends_no_connection_that_answers_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.kernel.log.client._DEADLINE", 0.2)
+    async with connected() as (made, storage):
+        disk, quick = asyncio.Event(), made.store.append
+
+        async def append(batch: Sequence[Received]) -> Sequence[Appended]:
+            await disk.wait()
+            return await quick(batch)
+
+        monkeypatch.setattr(made.store, "append", append)
+        slow = asyncio.ensure_future(storage.append(received()))
+        while not slow.done():
+            await storage.moved(None)
+            await asyncio.sleep(0.02)
+        with refused(ErrorCode.UNAVAILABLE, "does not answer"):
+            await slow
+        assert storage.connected and len(made.connections) == 1
+        disk.set()
+
+
 async def test_another_node_s_service_is_not_let_in() -> None:
     async with house() as made, client(made, bytes([1] * 32)) as storage:
         await until(lambda: len(made.connections) > 1)

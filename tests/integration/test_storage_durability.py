@@ -238,7 +238,7 @@ async def test_a_full_disk_refuses_and_recovers_without_a_restart(
 async def test_a_frozen_storage_is_waited_for_and_a_retry_is_the_same_message(
     own: RunningNode, room: str
 ) -> None:
-    """SIGSTOP in the middle: the send is refused after its deadline; the retry after SIGCONT finds one row."""
+    """SIGSTOP in the middle: the send is refused after its deadline; retries after SIGCONT find one row."""
     assert own.storage.popen is not None
     body = {"room": room, "peer_id": "Ada", "text": "frozen", "id": secrets.token_hex(4)}
     async with httpx.AsyncClient(timeout=20) as patient:
@@ -248,6 +248,7 @@ async def test_a_frozen_storage_is_waited_for_and_a_retry_is_the_same_message(
             refused(answer, 503, "unavailable")
         finally:
             own.storage.popen.send_signal(signal.SIGCONT)
+        await asyncio.to_thread(own.gateway.await_ready)  # it gave the silent connection up, and dials
         for _ in range(2):
             again = await patient.post(f"{own.base}/send", json=body)
             assert (again.status_code, again.json()["seq"]) == (200, 1)

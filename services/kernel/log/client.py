@@ -28,12 +28,14 @@ class _Line(asyncio.Protocol):
         self.pending: dict[int, asyncio.Future[api.Reply]] = {}
         self.transport: asyncio.Transport | None = None
         self.closed = asyncio.get_running_loop().create_future()
+        self.heard = asyncio.get_running_loop().time()
         self._splitter = api.Splitter()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop has no common base class
 
     def data_received(self, data: bytes) -> None:
+        self.heard = asyncio.get_running_loop().time()
         try:
             replies = [api.reply_decoder.decode(frame) for frame in self._splitter.feed(data)]
         except (ValueError, msgspec.DecodeError):
@@ -141,6 +143,8 @@ class StorageClient:
             async with asyncio.timeout(_DEADLINE):
                 reply = await self._post(line, ask)
         except TimeoutError:
+            if asyncio.get_running_loop().time() - line.heard >= _DEADLINE:
+                line.abort()  # its other end may have gone without a word; the sweep alone asks twice a second
             raise unavailable("the storage service does not answer") from None
         if isinstance(reply, api.Refused):
             raise Fault(ErrorCode(reply.code), reply.detail, reply.retry)
