@@ -12,7 +12,7 @@ UP_FLAGS = $(call flag,HTTP_PORT,http-port) $(call flag,WS_PORT,ws-port) $(call 
            $(call flag,PUBLIC_BASE,public-base) $(call flag,HOST,host)
 
 .DEFAULT_GOAL := build
-.PHONY: build run test quick-test no-e2e-test e2e-test planted verify lint all clean protocol lock dev
+.PHONY: build run test quick-test no-e2e-test e2e-test planted chaos verify lint all clean protocol lock dev
 
 # --- running a node ---
 
@@ -51,6 +51,11 @@ e2e-test: dev
 planted: dev
 	@scripts/setup-tests.sh
 	@$(PY) scripts/planted.py
+
+# A long storm over a real node, then a thousand power cuts. SEED=N repeats the faults of a run.
+chaos: dev
+	@$(PY) -m tests.chaos.scenario --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
+	@$(PY) -m tests.chaos.power_cut --cuts 1000 --messages 3000 $(if $(SEED),--seed $(SEED))
 
 quick-test: dev
 	@scripts/setup-tests.sh node

@@ -42,7 +42,7 @@ class Reader:
         """Reads until cancelled."""
         while True:
             with contextlib.suppress(Shut):
-                await self._session(time.monotonic() + self._chance.uniform(2, 15))
+                await self._session(time.monotonic() + self._chance.expovariate(1 / 3))
             self._live_since = float("inf")
             await asyncio.sleep(self._chance.uniform(0.02, 0.3))
 
