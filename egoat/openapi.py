@@ -69,7 +69,7 @@ OPERATIONS: Sequence[Operation] = (
         parameters=(
             Parameter("Idempotency-Key", "The message's id, where the body has none.", place="header"),
         ),
-        refusals=(400, 401, 403, 408, 409, 413, 415, 422, 503),
+        refusals=(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
     ),
     Operation(
         "post",

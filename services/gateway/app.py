@@ -25,6 +25,7 @@ from services.gateway.settings import Settings
 from services.gateway.splice import Splice
 from services.kernel.bus.redis_bus import open_bus
 from services.kernel.bus.redis_leases import open_leases
+from services.kernel.bus.tasks import owned
 from services.kernel.log.client import open_storage
 from services.kernel.log.feed import open_feeds
 from services.kernel.model.errors import ErrorCode, Fault
@@ -33,8 +34,9 @@ from services.kernel.run import health as healths
 from services.kernel.run.clock import SystemClock
 from services.kernel.run.http_protocol import LimitedHttp
 from services.kernel.run.joining import Joining
+from services.kernel.run.limits import Budgets
 from services.kernel.run.listen import listen
-from services.kernel.run.origin import Door
+from services.kernel.run.origin import Door, Tags
 from services.kernel.run.serve import Parts, http
 from services.kernel.run.settings import read_secret
 from services.kernel.wire.roster import events_key
@@ -84,6 +86,8 @@ async def _running(
         storage = await stack.enter_async_context(open_storage(public.storage_address, secret, group))
         feeds = await stack.enter_async_context(open_feeds(bus, storage, hint_key(secret), group))
         clock = SystemClock()
+        budgets = Budgets(settings.limits, leases, clock)
+        await stack.enter_async_context(owned(group, budgets.run()))
         node = Node(
             public=public,
             limits=settings.limits,
@@ -94,6 +98,9 @@ async def _running(
             leases=leases,
             mail=leases,
             joining=Joining(JoinKeys.of(secret), leases, clock),
+            budgets=budgets,
+            door=door,
+            tags=Tags(secret),
             events_key=events_key(secret),
             draining=health.draining,
         )

@@ -1,6 +1,7 @@
 """What every HTTP answer has: request id, security headers, CORS, JSON errors, a log line; and body limits."""
 
 import asyncio
+import math
 import re
 import secrets
 import time
@@ -50,7 +51,7 @@ def refusal(fault: Fault, now_ms: int | None = None) -> Response:
     body: object = _Error(fault.code, fault.detail, fault.retry)
     if fault.code is ErrorCode.CLOCK and now_ms is not None:
         body = {"code": fault.code, "detail": fault.detail, "retry": fault.retry, "now": now_ms}
-    headers = {} if fault.retry is None else {"Retry-After": str(max(1, round(fault.retry)))}
+    headers = {} if fault.retry is None else {"Retry-After": str(max(1, math.ceil(fault.retry)))}
     return Json(body, fault.status, headers)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 
 import msgspec
+from starlette.requests import Request
 
 from services.kernel.bus import subjects
 from services.kernel.bus.base import Away, Bus, Leases, Mail
@@ -11,9 +12,11 @@ from services.kernel.log.client import StorageClient
 from services.kernel.log.feed import Feeds
 from services.kernel.model.clock import Clock
 from services.kernel.model.errors import ErrorCode, Fault
-from services.kernel.model.ids import RoomId
+from services.kernel.model.ids import PeerId, RoomId
 from services.kernel.model.member import Member
 from services.kernel.run.joining import Joining
+from services.kernel.run.limits import Budgets, Payer
+from services.kernel.run.origin import Door, Tags
 from services.kernel.run.settings import Limits, Public
 from services.kernel.wire.limits import LEASE_S
 from services.kernel.wire.roster import (
@@ -31,6 +34,7 @@ from services.kernel.wire.roster import (
     entry,
     field,
 )
+from services.kernel.wire.rows import Appended
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -45,6 +49,9 @@ class Node(msgspec.Struct, frozen=True):
     leases: Leases
     mail: Mail
     joining: Joining
+    budgets: Budgets
+    door: Door
+    tags: Tags
     events_key: bytes
     draining: asyncio.Event
     replica: bytes = msgspec.field(default_factory=lambda: secrets.token_bytes(8))
@@ -55,6 +62,24 @@ class Node(msgspec.Struct, frozen=True):
         if scheme.lower() != "bearer" or not token:
             raise Fault(ErrorCode.UNAUTHORIZED, "join first: a Bearer token is needed")
         return self.joining.by_token(token.strip())
+
+    def payer(self, request: Request, peer: PeerId, *, verified: bool) -> Payer:
+        """Whom this request's doings are charged to."""
+        socket = request.client.host if request.client else ""
+        forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
+        return Payer(peer, verified, self.tags.of(self.door.address(socket, forwarded)))
+
+    async def charge_send(self, payer: Payer, room: RoomId) -> None:
+        """Charges a message; raises Fault(TOO_MANY). Looks whether the room exists only where that matters."""
+        new = False
+        if not self.budgets.may_create(payer):
+            new = (await self.storage.before(room, None, 0)).head == 0
+        self.budgets.send(payer, room, new=new)
+
+    def stored(self, payer: Payer, where: Appended) -> None:
+        """Charges the room that a message has made, if it has."""
+        if where.fresh and where.seq == 1:
+            self.budgets.created(payer)
 
     async def entries(self, room: RoomId) -> dict[Key, Entry] | None:
         """The live sessions of a room; None while Redis is away."""

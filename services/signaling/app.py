@@ -15,14 +15,14 @@ from services.kernel.bus.redis_leases import open_leases
 from services.kernel.bus.tasks import owned
 from services.kernel.log.client import open_storage
 from services.kernel.log.feed import open_feeds
-from services.kernel.model import mac
 from services.kernel.model.errors import CloseCode
 from services.kernel.model.join import JoinKeys
 from services.kernel.run import health as healths
 from services.kernel.run.clock import SystemClock
 from services.kernel.run.joining import Joining
+from services.kernel.run.limits import Budgets
 from services.kernel.run.listen import listen
-from services.kernel.run.origin import Door
+from services.kernel.run.origin import Door, Tags
 from services.kernel.run.serve import Parts, http
 from services.kernel.run.settings import read_secret
 from services.kernel.wire.limits import FRAME_BYTES
@@ -59,7 +59,9 @@ async def _running(
         presence = Presence(leases, rooms, settings.limits.sockets, settings.limits.peers)
         await stack.enter_async_context(owned(group, presence.run()))
         joining = Joining(JoinKeys.of(secret), leases, clock)
-        sockets = Sockets(rooms, presence, storage, joining, door, clock, mac.subkey(secret, "address"))
+        budgets = Budgets(settings.limits, leases, clock)
+        await stack.enter_async_context(owned(group, budgets.run()))
+        sockets = Sockets(rooms, presence, storage, joining, door, clock, Tags(secret), budgets)
         health.needs["storage"] = lambda: storage.connected
         health.notes["redis"] = lambda: bus.connected
         await stack.enter_async_context(http(healths.app(health), inside, group))

@@ -12,6 +12,7 @@ from services.kernel.bus import subjects
 from services.kernel.bus.base import Away, Lease, Leases
 from services.kernel.model.errors import unavailable
 from services.kernel.model.ids import RoomId
+from services.kernel.model.member import Member
 from services.kernel.wire.limits import LEASE_RENEW_S, LEASE_S, LEAVE_GRACE_S
 from services.kernel.wire.roster import (
     REFERENCE,
@@ -57,6 +58,18 @@ class Presence:
             await self._let_in(room, link, mine)
         finally:
             room.coming.pop(link.key, None)
+
+    async def knows(self, member: Member) -> bool:
+        """Whether the session is in the roster, live or gone for less than its grace."""
+        key = (member.peer, member.session)
+        room = self._rooms.open.get(member.room)
+        if room is not None and key in room.view.entries:
+            return True
+        try:
+            (found,) = await self._leases.holders([subjects.roster(member.room)])
+        except Away:
+            return False
+        return key in _live(found)
 
     async def _let_in(self, room: Room, link: Link, mine: Entry) -> None:
         if not link.outlet.open:

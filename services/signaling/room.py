@@ -15,6 +15,7 @@ from services.kernel.log.feed import Feed, Feeds, Listener
 from services.kernel.model.errors import CloseCode, ErrorCode, Fault
 from services.kernel.model.ids import RoomId, guest, reference_name
 from services.kernel.model.member import Member
+from services.kernel.run.limits import Payer
 from services.kernel.wire import codec
 from services.kernel.wire.frames import PeerJoined
 from services.kernel.wire.limits import MAIL_COUNT, MAIL_S, QUEUE_MESSAGES
@@ -44,6 +45,7 @@ class Link:
     ) -> None:
         self.member, self.outlet, self.reference, self.address = member, outlet, reference, address
         self.since, self.owner = since, owner
+        self.payer = Payer(member.peer, member.verified, address)
         self.replaced = self.doubted = False
         self.watched = False
 

@@ -1,9 +1,8 @@
-"""The WebSocket shell: handshake, hello, frames in; two dialects, `egoat.1` and the reference client's."""
+"""The WebSocket shell: handshake, hello, frames in of `egoat.1`; the reference client's dialect is reference.py."""
 
 import asyncio
 from collections.abc import Sequence
 
-import msgspec
 import structlog
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
@@ -11,23 +10,33 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from services.kernel.log.client import StorageClient, conflict
-from services.kernel.model import mac
 from services.kernel.model.clock import Clock
 from services.kernel.model.errors import CloseCode, ErrorCode, Fault
 from services.kernel.model.ids import Cursor, parse_room
 from services.kernel.model.join import Admitted, JoinRequest
 from services.kernel.model.member import Member
 from services.kernel.run.joining import Joining
+from services.kernel.run.limits import Budgets, Payer
 from services.kernel.run.log import short
-from services.kernel.run.origin import Door
-from services.kernel.wire import codec, strict
-from services.kernel.wire.frames import Ack, Answer, Challenge, Hello, Ice, Offer, Pong, Up, Welcome
+from services.kernel.run.origin import Door, Tags
+from services.kernel.wire import codec
+from services.kernel.wire.frames import (
+    Ack,
+    Challenge,
+    Hello,
+    Name,
+    Pong,
+    Send,
+    Up,
+    Welcome,
+)
 from services.kernel.wire.limits import HELLO_S
-from services.kernel.wire.roster import REFERENCE, Signalled, check_label, peers
+from services.kernel.wire.roster import Signalled, check_label, peers
 from services.kernel.wire.rows import Appended, Received
-from services.kernel.wire.session import Rename, judge, message_id, signal
+from services.kernel.wire.session import Rename, judge, message_id
 from services.signaling.fanout import Outlet, Stuck
 from services.signaling.handshake import (
+    REFUSED_PAUSE_S,
     SUBPROTOCOL,
     VERSION,
     another_version,
@@ -36,6 +45,7 @@ from services.signaling.handshake import (
     refusal,
 )
 from services.signaling.presence import Presence
+from services.signaling.reference import ReferenceSockets
 from services.signaling.room import Link, Room, Rooms
 
 _VERSION = 1
@@ -62,11 +72,13 @@ class Sockets:
         joining: Joining,
         door: Door,
         clock: Clock,
-        address_key: bytes,
+        tags: Tags,
+        budgets: Budgets,
     ) -> None:
         self._rooms, self._presence, self._storage = rooms, presence, storage
         self._joining, self._door, self._clock = joining, door, clock
-        self._address_key = address_key
+        self._tags, self._budgets = tags, budgets
+        self._reference = ReferenceSockets(rooms, presence, clock, budgets)
 
     def choose(self, connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
         """`egoat.1` when offered; a client without it is a reference client."""
@@ -86,26 +98,33 @@ class Sockets:
                 raise Fault(ErrorCode.FORBIDDEN, "this origin may not connect")
             offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
             if SUBPROTOCOL not in [part.strip() for part in offered.split(",")]:
-                member = reference_member(request.path)
-                async with self._rooms.use(member.room) as room:
-                    await self._presence.look(room)
-                    check_label(member.name, room.view.entries.values())
+                await self._check_reference(reference_member(request.path), self._tag(connection, request))
         except Fault as fault:
             return refusal(connection, fault)
         return None
+
+    async def _check_reference(self, member: Member, address: bytes) -> None:
+        """Raises Fault(FORBIDDEN) for a verified peer's name. Nothing is opened for who has joined too often: its
+        socket closes with 1013."""
+        if self._budgets.may_join(Payer(member.peer, member.verified, address)):
+            async with self._rooms.use(member.room) as room:
+                await self._presence.look(room)
+                check_label(member.name, room.view.entries.values())
+
+    def _tag(self, connection: ServerConnection, request: Request) -> bytes:
+        forwarded = ",".join(request.headers.get_all("X-Forwarded-For"))
+        return self._tags.of(self._door.address(connection.remote_address[0], forwarded))
 
     async def serve(self, connection: ServerConnection) -> None:
         """One socket from its handshake to its end."""
         request = connection.request
         assert request is not None
-        forwarded = ",".join(request.headers.get_all("X-Forwarded-For"))
-        address = self._door.address(connection.remote_address[0], forwarded)
-        tag = mac.tag(self._address_key, address.encode())[:8] if address else b""
+        tag = self._tag(connection, request)
         try:
             if connection.subprotocol == SUBPROTOCOL:
                 await self._serve_own(connection, request, tag)
             else:
-                await self._serve_reference(connection, request, tag)
+                await self._reference.serve(connection, request, tag)
         except ConnectionClosed:
             return
         except Stuck:
@@ -121,6 +140,7 @@ class Sockets:
                 return
             after = Cursor.parse(hello.after) if hello.after else None
             member, now = admitted.member, self._clock.wall_ms()
+            await self._charge_join(admitted, Payer(member.peer, member.verified, address))
             async with self._rooms.use(member.room) as room:
                 link = Link(member, outlet, reference=False, since=now, address=address, owner=admitted.owner)
                 await self._presence.come(room, link)
@@ -135,6 +155,11 @@ class Sockets:
             outlet.send(codec.fault_frame(fault))
             await asyncio.sleep(0)
             await connection.close(_CLOSE.get(fault.code, CloseCode.POLICY), fault.detail[:100])
+
+    async def _charge_join(self, admitted: Admitted, payer: Payer) -> None:
+        """Raises Fault(TOO_MANY); who shows that a session of the roster is its own comes back for free."""
+        known = admitted.resumed or (admitted.owner and await self._presence.knows(admitted.member))
+        self._budgets.join(payer, known=known)
 
     async def _greet(
         self, connection: ServerConnection, outlet: Outlet, request: Request
@@ -182,15 +207,35 @@ class Sockets:
                     raise Fault(ErrorCode.BAD_REQUEST, "frames are text")
                 frame = codec.decode_up(text)
             except Fault as fault:
-                link.outlet.send(codec.fault_frame(fault))
+                await self._refuse(link, fault)
                 continue
             await self._on_frame(room, link, frame, in_flight)
+
+    async def _refuse(self, link: Link, fault: Fault) -> None:
+        """Says what is wrong with text that is no frame; such text costs a frame."""
+        try:
+            self._budgets.frame(link.payer)
+        except Fault as too_many:
+            fault = too_many
+            await asyncio.sleep(REFUSED_PAUSE_S)
+        link.outlet.send(codec.fault_frame(fault))
+
+    def _charge(self, room: Room, link: Link, frame: Up) -> None:
+        """Raises Fault(TOO_MANY). A new name costs as much as a message: everyone is told of it."""
+        match frame:
+            case Send():
+                self._budgets.send(link.payer, room.name, new=room.channel.feed.place.last == 0)
+            case Name():
+                self._budgets.send(link.payer, room.name)
+            case _:
+                self._budgets.frame(link.payer)
 
     async def _on_frame(
         self, room: Room, link: Link, frame: Up, in_flight: "set[asyncio.Future[Appended]]"
     ) -> None:
         now = self._clock.wall_ms()
         try:
+            self._charge(room, link, frame)
             outcome = judge(link.member, frame, self._rooms.replica, now)
             match outcome:
                 case Received():
@@ -206,6 +251,8 @@ class Sockets:
                     await self._presence.renamed(room, link, outcome.name)
         except Fault as fault:
             link.outlet.send(codec.fault_frame(fault, message_id(frame), now))
+            if fault.code is ErrorCode.TOO_MANY:
+                await asyncio.sleep(REFUSED_PAUSE_S)
 
     def _stored(self, link: Link, message: Received, done: "asyncio.Future[Appended]") -> None:
         """Acks once the message is on disk."""
@@ -214,70 +261,14 @@ class Sockets:
         problem = done.exception()
         if problem is None:
             stored = done.result()
+            if stored.fresh and stored.seq == 1:
+                self._budgets.created(link.payer)
             if not stored.conflict:
                 link.outlet.send(Ack(message.id, stored.seq, stored.log_id, stored.at))
                 return
             problem = conflict()
         if isinstance(problem, Fault):
             link.outlet.send(codec.fault_frame(problem, message.id))
-
-    async def _serve_reference(self, connection: ServerConnection, request: Request, address: bytes) -> None:
-        member = reference_member(request.path)
-        outlet = Outlet(connection)
-        async with self._rooms.use(member.room) as room:
-            now = self._clock.wall_ms()
-            link = Link(member, outlet, reference=True, since=now, address=address, owner=False)
-            try:
-                await self._arrive(room, link)
-            except Fault as fault:
-                code = CloseCode.TRY_LATER if fault.code is ErrorCode.TOO_MANY else CloseCode.LABEL_IN_USE
-                await connection.close(code, fault.detail[:100])
-                return
-            try:
-                log.info("peer.joined", peer=short(member.peer), room=member.room, reference=True)
-                await self._read_reference(room, link)
-            finally:
-                self._presence.go(room, link)
-
-    async def _arrive(self, room: Room, link: Link) -> None:
-        """Brings a reference socket into the roster; it has its 101, so signals reach it meanwhile. Raises Fault."""
-        taken = any(other.member.peer == link.member.peer for other in room.arriving)
-        room.arriving.add(link)
-        try:
-            if taken:
-                raise Fault(ErrorCode.FORBIDDEN, "another socket has this name")
-            await self._presence.look(room)
-            await self._claim_label(room, link.member)
-            await self._presence.come(room, link)
-            room.catch_up(link)
-        finally:
-            room.arriving.discard(link)
-
-    async def _claim_label(self, room: Room, member: Member) -> None:
-        """Raises Fault when another reference socket has the label and still answers."""
-        for each in list(room.view.entries.values()):
-            if each.peer != member.peer or each.via != REFERENCE or each.gone:
-                continue
-            other = room.links.get(each.key)
-            if other is None or await other.answers():
-                raise Fault(ErrorCode.FORBIDDEN, "another socket has this name")
-            room.replace(other)
-
-    async def _read_reference(self, room: Room, link: Link) -> None:
-        """Relays offer, answer and ice; whatever else a reference client sends is dropped."""
-        async for text in link.outlet.connection:
-            await link.outlet.drained()
-            if not isinstance(text, str):
-                continue
-            try:
-                strict.check(text)
-                frame = _reference_frame.decode(text)
-                room.relay(link, signal(link.member, frame, self._rooms.replica))
-            except (Fault, msgspec.DecodeError):
-                continue
-
-
-_reference_frame = msgspec.json.Decoder(Offer | Answer | Ice)
 
 
 async def _text(connection: ServerConnection) -> str:

@@ -190,7 +190,7 @@ def test_a_reload_is_not_a_departure(node: Ports, profile: Profile) -> None:
 def test_older_pages_come_on_scroll_and_the_key_stays(node: Ports, profile: Profile) -> None:
     room = a_room()
     for number in range(260):
-        node.call("/send", {"room": room, "peer_id": "bot", "text": f"line {number:03d}"})
+        node.call("/send", {"room": room, "peer_id": f"bot {number % 2}", "text": f"line {number:03d}"})
     context = profile()
     page = enter(context, base_of(node), room)
     expect(message(page, "line 259")).to_have_count(1, timeout=LONG)

@@ -1,8 +1,10 @@
-"""Leases and Mail in memory, on a Clock; `away` stands for a Redis that does not answer."""
+"""Leases, Mail and Levels in memory, on a Clock; `away` stands for a Redis that does not answer."""
 
 from collections.abc import Mapping, Sequence
 
 from services.kernel.bus.base import Away, Lease
+from services.kernel.model import bucket
+from services.kernel.model.bucket import Charge, Level
 from services.kernel.model.clock import Clock
 
 _SHOWN_AFTER = 60.0
@@ -16,6 +18,7 @@ class MemoryLeases:
         self._groups: dict[str, dict[str, tuple[bytes, float]]] = {}
         self._asked: dict[str, float] = {}
         self._boxes: dict[str, tuple[list[bytes], float]] = {}
+        self._levels: dict[str, Level] = {}
         self.away = False
 
     def _answer(self) -> float:
@@ -70,3 +73,14 @@ class MemoryLeases:
         now = self._answer()
         letters, ends = self._boxes.pop(box, ([], now))
         return letters if ends > now else []
+
+    async def settle(self, charges: Sequence[Charge]) -> list[float]:
+        """See Levels.settle."""
+        now = self._answer()
+        for each in charges:
+            known = self._levels.get(each.key)
+            left = Level(each.left, now)
+            if known is not None:
+                left = bucket.less(each.quota, known, each.spent, now)
+            self._levels[each.key] = left
+        return [self._levels[each.key].left for each in charges]

@@ -18,6 +18,17 @@ from egoat.secrets import make
 ROOT = Path(__file__).resolve().parents[2]
 _READY_S = 20.0
 
+# Most tests send and join as fast as they can under a few names: that is load, not what these limits are for.
+# tests/integration/test_limits.py runs with the defaults.
+RAISED = {
+    "LIMIT_JOINS": "100000",
+    "LIMIT_SENDS": "10000",
+    "LIMIT_SENDS_BURST": "100000",
+    "LIMIT_ROOM_SENDS": "100000",
+    "LIMIT_FRAMES": "100000",
+    "LIMIT_ROOMS": "100000",
+}
+
 
 _PORTS = range(
     15_000, 32_000
@@ -111,7 +122,7 @@ class Process:
 class RunningNode:
     """The processes of one node. `ws` are the ports of the signaling replicas, `http` that of the gateway.
 
-    With `twin` a second gateway serves on the port `http2`.
+    With `twin` a second gateway serves on the port `http2`. `limits` are RAISED unless given.
     """
 
     def __init__(
@@ -122,6 +133,7 @@ class RunningNode:
         replicas: int = 2,
         twin: bool = False,
         extra: dict[str, str] | None = None,
+        limits: dict[str, str] | None = None,
     ) -> None:
         self.folder, self.db = folder, folder / "chat.db"
         secret, key = folder / "node.secret", folder / "node.key"
@@ -147,6 +159,7 @@ class RunningNode:
                 "SIGNALING_HOST": "127.0.0.1",
                 "GATEWAY_SIGNALING": f"127.0.0.1:{self.ws[0]}",
             }
+            | (RAISED if limits is None else limits)
             | (extra or {})
         )
         self.storage = self._process("storage", env, health[0])

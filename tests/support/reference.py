@@ -17,10 +17,16 @@ class ReferenceSocket:
 
     def __init__(self, url: str, room: str, label: str) -> None:
         self.url = f"{url}?{urlencode({'room': room, 'peer_id': label})}"
+        self.headers: dict[str, str] = {}
 
     async def __aenter__(self) -> Self:
         self.ws: ClientConnection = await connect(
-            self.url, origin=None, compression=None, max_size=2**20, max_queue=None
+            self.url,
+            origin=None,
+            compression=None,
+            max_size=2**20,
+            max_queue=None,
+            additional_headers=self.headers,
         )
         return self
 

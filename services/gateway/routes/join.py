@@ -62,8 +62,14 @@ async def join(request: Request) -> Response:
     room = parse_room(body.room)
     headers = request.headers
     admitted = await node.joining.admit(room, body, headers.get("origin"), headers.get("host", ""))
-    member, entries = admitted.member, await node.entries(room)
-    check_owner((member.peer, member.session), admitted.owner, entries or {})
+    member = admitted.member
+    payer = node.payer(request, member.peer, verified=member.verified)
+    if not admitted.owner:
+        node.budgets.join(payer, known=False)
+    entries, key = await node.entries(room), (member.peer, member.session)
+    check_owner(key, admitted.owner, entries or {})
+    if admitted.owner:
+        node.budgets.join(payer, known=admitted.resumed or key in (entries or {}))
     if not member.verified:
         check_label(member.name, (entries or {}).values())
     await node.present(member, entries)

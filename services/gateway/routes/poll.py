@@ -18,8 +18,9 @@ from services.kernel.log.feed import Feed, Listener
 from services.kernel.model.errors import ErrorCode, Fault
 from services.kernel.model.ids import Cursor, Seq
 from services.kernel.model.member import Member
+from services.kernel.run.limits import Payer
 from services.kernel.wire import codec
-from services.kernel.wire.frames import Ack, Down, Pong, Reset, RosterPeer, Up
+from services.kernel.wire.frames import Ack, Down, Name, Pong, Reset, RosterPeer, Send, Up
 from services.kernel.wire.limits import (
     HISTORY_PAGE,
     JSON_KEYS,
@@ -75,14 +76,16 @@ async def poll(request: Request) -> Response:
     body = await body_of(request, _decoder, _MOST_KEYS)
     if len(body.frames) > POLL_FRAMES or not 0 <= body.wait <= POLL_WAIT_S:
         raise Fault(ErrorCode.BAD_REQUEST, f"at most {POLL_FRAMES} frames, wait from 0 to {POLL_WAIT_S} s")
-    return Json(await _Poll(node, member, body).answer(ends))
+    payer = node.payer(request, member.peer, verified=member.verified)
+    node.budgets.frame(payer)
+    return Json(await _Poll(node, member, payer, body).answer(ends))
 
 
 class _Poll:
     """One poll of one member."""
 
-    def __init__(self, node: Node, member: Member, body: PollBody) -> None:
-        self._node, self._member, self._body = node, member, body
+    def __init__(self, node: Node, member: Member, payer: Payer, body: PollBody) -> None:
+        self._node, self._member, self._payer, self._body = node, member, payer, body
         self._after = Cursor.parse(body.after) if body.after else None
         self._reads = body.after is not None
         self._frames: list[msgspec.Raw] = []
@@ -120,6 +123,7 @@ class _Poll:
         for frame in frames:
             now = node.clock.wall_ms()
             try:
+                await self._charge(frame)
                 outcome = judge(self._member, frame, node.replica, now)
             except Fault as fault:
                 self._add(codec.fault_frame(fault, message_id(frame), now))
@@ -139,9 +143,20 @@ class _Poll:
             await self._ack(message, place)
         return renamed
 
+    async def _charge(self, frame: Up) -> None:
+        """Raises Fault(TOO_MANY); a socket's frames cost the same."""
+        match frame:
+            case Send():
+                await self._node.charge_send(self._payer, self._member.room)
+            case Name():
+                self._node.budgets.send(self._payer, self._member.room)
+            case _:
+                self._node.budgets.frame(self._payer)
+
     async def _ack(self, message: Received, place: "asyncio.Future[Appended]") -> None:
         try:
             stored = await place
+            self._node.stored(self._payer, stored)
             if stored.conflict:
                 raise conflict()
             self._add(Ack(message.id, stored.seq, stored.log_id, stored.at))

@@ -10,7 +10,7 @@ from services.gateway.edge import Json, body_of
 from services.gateway.node import Node
 from services.kernel.model import envelope, hlc
 from services.kernel.model.errors import ErrorCode, Fault
-from services.kernel.model.ids import guest, parse_label, parse_message_id, parse_room
+from services.kernel.model.ids import RoomId, guest, parse_label, parse_message_id, parse_room
 from services.kernel.wire import intake
 from services.kernel.wire.rows import Appended, Received
 
@@ -65,12 +65,18 @@ async def send(request: Request) -> Response:
         body.id = key
     if body.env is not None:
         member, _ = node.member(request.headers.get("authorization"))
+        payer = node.payer(request, member.peer, verified=member.verified)
+        await node.charge_send(payer, member.room)
         message = intake.take(member, body.env, body.sig, body.pk, node.clock.wall_ms())
     else:
-        message = await _reference(node, body)
+        room, label, text = _named(body)
+        payer = node.payer(request, guest(label), verified=False)
+        await node.charge_send(payer, room)
+        message = await _reference(node, room, label, text, body.id)
     if key not in (None, message.id):
         raise Fault(ErrorCode.BAD_REQUEST, "the envelope's id and Idempotency-Key differ")
     stored = await node.storage.append(message)
+    node.stored(payer, stored)
     return Json(_sent(message, stored))
 
 
@@ -89,12 +95,16 @@ def _sent(message: Received, stored: Appended) -> Sent:
     return Sent(stored.at // 1000, message.id, stored.seq, stored.log_id, stored.at)
 
 
-async def _reference(node: Node, body: SendBody) -> Received:
-    """The envelope that stands for a reference client's message."""
+def _named(body: SendBody) -> tuple[RoomId, str, str]:
+    """Room, label and text of the reference form; raises Fault."""
     if body.room is None or body.peer_id is None or body.text is None:
         raise Fault(ErrorCode.BAD_REQUEST, "send {room, peer_id, text} or {env, sig}")
-    room, label = parse_room(body.room), parse_label(body.peer_id)
-    message_id = parse_message_id(body.id) if body.id is not None else uuid7(node.clock.wall_ms())
+    return parse_room(body.room), parse_label(body.peer_id), body.text
+
+
+async def _reference(node: Node, room: RoomId, label: str, text: str, id: str | None) -> Received:
+    """The envelope that stands for a reference client's message."""
+    message_id = parse_message_id(id) if id is not None else uuid7(node.clock.wall_ms())
     await node.check_guest(room, label)
     env = _Envelope(
         id=message_id,
@@ -102,7 +112,7 @@ async def _reference(node: Node, body: SendBody) -> Received:
         sender=guest(label),
         kind="text",
         hlc=hlc.stamp(hlc.ZERO, node.clock.wall_ms()),
-        body=_Body(body.text, label),
+        body=_Body(text, label),
     )
     parsed = envelope.parse(msgspec.json.encode(env).decode())
     intake.check_text(parsed)

@@ -1,9 +1,11 @@
-"""What services expect of the bus: hints that may be lost, and shared short-lived facts (leases, mail)."""
+"""What services expect of the bus: hints that may be lost, and shared short-lived facts (leases, mail, levels)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NewType, Protocol
 
 import msgspec
+
+from services.kernel.model.bucket import Charge
 
 Subject = NewType("Subject", str)
 
@@ -94,4 +96,16 @@ class Mail(Protocol):
 
     async def collect(self, box: str) -> list[bytes]:
         """Takes all letters out, oldest first."""
+        ...
+
+
+class Levels(Protocol):
+    """Token buckets that the processes of a node share (decision 007)."""
+
+    async def settle(self, charges: Sequence[Charge]) -> list[float]:
+        """Takes off what each charge spent and returns what is left now, in their order.
+
+        A bucket may end below 0. One that nobody knows begins at what the charge believes is left.
+        Raises Away without the bus; the charges may have been taken or not then.
+        """
         ...

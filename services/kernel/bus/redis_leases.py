@@ -1,4 +1,4 @@
-"""Leases and mail on Redis through redis-py: hashes whose values carry their own end, by Redis's clock."""
+"""Leases, mail and levels on Redis through redis-py; what runs out or fills up does so by Redis's clock."""
 
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -8,6 +8,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from services.kernel.bus.base import Away, Lease
+from services.kernel.model.bucket import Charge
 
 T = TypeVar("T")
 
@@ -35,17 +36,39 @@ for i = 1, #ARGV, 2 do
   if held and string.sub(held, 16) == ARGV[i + 1] then redis.call('HDEL', KEYS[1], ARGV[i]) end
 end
 """
+
+# KEYS buckets, ARGV rate, burst, spent, believed for each → what is left in each, as text.
+_SETTLE = """
+local t = redis.call('TIME')
+local now = t[1] + t[2] / 1000000
+local found = {}
+for i, key in ipairs(KEYS) do
+  local rate, burst = tonumber(ARGV[4 * i - 3]), tonumber(ARGV[4 * i - 2])
+  local left = tonumber(ARGV[4 * i])
+  local known = redis.call('GET', key)
+  if known then
+    local was, at = string.match(known, '^(%S+) (%S+)$')
+    left = math.min(burst, was + math.max(0, now - at) * rate) - ARGV[4 * i - 1]
+  end
+  local life = math.ceil((burst - left) / rate * 1000) + 1000
+  redis.call('SET', key, string.format('%.6f %.6f', left, now), 'PX', life)
+  found[i] = string.format('%.6f', left)
+end
+return found
+"""
+_KEYS_AT_ONCE = 256  # Redis does nothing else while a script runs
 _STAMP = 15
 _FORGET_AFTER_MS = 60_000
 
 
 class RedisLeases:
-    """Leases and Mail on one Redis. Every method raises Away when Redis does not answer within a second."""
+    """Leases, Mail and Levels on one Redis. Every method raises Away when Redis does not answer within a second."""
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._redis = client
         self._hold = client.register_script(_HOLD)
         self._release = client.register_script(_RELEASE)
+        self._settle = client.register_script(_SETTLE)
 
     async def hold(self, group: str, facts: Mapping[str, bytes], ttl: float) -> set[str]:
         """See Leases.hold."""
@@ -102,6 +125,20 @@ class RedisLeases:
         pipe.delete(box)
         letters, _ = await _ask(pipe.execute())
         return list(letters)
+
+    async def settle(self, charges: Sequence[Charge]) -> list[float]:
+        """See Levels.settle; one round trip for every 256 buckets."""
+        left: list[float] = []
+        for start in range(0, len(charges), _KEYS_AT_ONCE):
+            part = charges[start : start + _KEYS_AT_ONCE]
+            args = [number for each in part for number in _numbers(each)]
+            found = await _ask(self._settle(keys=[each.key for each in part], args=args))
+            left += [float(each) for each in found]
+        return left
+
+
+def _numbers(charge: Charge) -> tuple[float, ...]:
+    return (charge.quota.rate, charge.quota.burst, charge.spent, charge.left)
 
 
 async def _ask(answer: Awaitable[T]) -> T:

@@ -29,5 +29,10 @@ def mailbox(room: RoomId, peer: PeerId, session: SessionId) -> str:
     return f"mail:{room}:{session}:{peer}"
 
 
+def level(what: str, who: str) -> str:
+    """A token bucket: `what` it limits, `who` fills it."""
+    return f"level:{what}:{who}"
+
+
 TRANSPORT_STATUS = "transport:status"
 """Group of leases: what each transport process says of itself."""

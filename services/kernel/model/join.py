@@ -46,10 +46,12 @@ class JoinRequest(msgspec.Struct, frozen=True):
 
 
 class Admitted(msgspec.Struct, frozen=True):
-    """A member, and whether it showed that the session is its own: only then may it take a live one's place."""
+    """A member, whether it showed that the session is its own (only then may it take a live one's place),
+    and whether it did so with a token."""
 
     member: Member
     owner: bool
+    resumed: bool = False
 
 
 class _Claims(msgspec.Struct, frozen=True, array_like=True):
@@ -91,7 +93,7 @@ def admit(keys: JoinKeys, room: RoomId, asked: JoinRequest, origin_ok: bool, now
         if asked.sig is not None or asked.nonce is not None:
             raise Fault(ErrorCode.BAD_REQUEST, "a signed join needs pk, nonce, origin and sig")
         if asked.token is not None:
-            return Admitted(_resumed(keys, room, asked, asked.token, now_ms), owner=True)
+            return Admitted(_resumed(keys, room, asked, asked.token, now_ms), owner=True, resumed=True)
         label = parse_label(asked.name)
         return Admitted(Member(room=room, peer=guest(label), session=session, name=label), owner=False)
     if asked.nonce is None or asked.origin is None or asked.sig is None:

@@ -5,8 +5,10 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from services.kernel.model import mac
 from services.kernel.run.settings import Public
 
+_V6_SITE = 64  # what one household or machine is given: its addresses within are free to choose
 _DEFAULT_PORT = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -56,6 +58,22 @@ class Door(msgspec.Struct, frozen=True):
         while address is not None and hops and any(address in network for network in self.proxies):
             address = _ip(hops.pop())
         return "" if address is None or address.is_loopback else str(address)
+
+
+class Tags:
+    """Keyed tags of addresses, so that none is stored or shared in the clear."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._key = mac.subkey(secret, "address")
+
+    def of(self, address: str) -> bytes:
+        """The tag of an address that `Door.address` found, IPv6 by its /64; empty for loopback."""
+        if not address:
+            return b""
+        found = ipaddress.ip_address(address)
+        if found.version == 6:
+            found = ipaddress.ip_network((found, _V6_SITE), strict=False).network_address
+        return mac.tag(self._key, str(found).encode())[:8]
 
 
 def signed_for(origin: str, origin_header: str | None, host: str) -> bool:

@@ -78,6 +78,12 @@ class Limits(msgspec.Struct, frozen=True):
 
     sockets: Annotated[int, Meta(description="Sockets per address and room.", ge=0)] = 100
     peers: Annotated[int, Meta(description="Peers per room.", ge=0)] = 1_000
+    joins: Annotated[int, Meta(description="Joins per minute and address.", ge=0)] = 120
+    sends: Annotated[int, Meta(description="Messages per second and sender, in the long run.", ge=0)] = 20
+    sends_burst: Annotated[int, Meta(description="Messages a sender may send at once.", ge=1)] = 200
+    room_sends: Annotated[int, Meta(description="Messages per second and room.", ge=0)] = 400
+    frames: Annotated[int, Meta(description="Other frames and polls per second and peer.", ge=0)] = 100
+    rooms: Annotated[int, Meta(description="Rooms created per hour and address.", ge=0)] = 60
 
 
 def load(kind: type[S], prefix: str, environ: Mapping[str, str] | None = None) -> S:

@@ -54,7 +54,7 @@ def test_who_shows_that_a_session_is_its_own() -> None:
     assert not join.admit(KEYS, ROOM, guest, True, NOW_MS).owner
     for age in (0, 600_000, 10**10):  # a guest has nothing else to show, so an ended token does
         resumed = join.admit(KEYS, ROOM, changed(guest, token=token), True, NOW_MS + age)
-        assert resumed == join.Admitted(GUS.member(), owner=True)
+        assert resumed == join.Admitted(GUS.member(), owner=True, resumed=True)
 
 
 def test_a_token_resumes_only_its_own_session() -> None:
@@ -73,7 +73,8 @@ def test_a_token_resumes_only_its_own_session() -> None:
 def test_a_peer_s_token_resumes_it_until_it_ends() -> None:
     token = join.make_token(KEYS, ANN.member(), NOW_MS)
     asked = JoinRequest(ANN.session, "whatever", token=token)
-    assert join.admit(KEYS, ROOM, asked, False, NOW_MS + 599_999) == join.Admitted(ANN.member(), owner=True)
+    resumed = join.admit(KEYS, ROOM, asked, False, NOW_MS + 599_999)
+    assert resumed == join.Admitted(ANN.member(), owner=True, resumed=True)
     with refused(ErrorCode.UNAUTHORIZED, "ended"):
         admit(asked, now=NOW_MS + 600_000)
     assert admit(changed(ANN.join(NONCE), token="not looked at")) == ANN.member()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.kernel.run.origin import Door, signed_for
+from services.kernel.run.origin import Door, Tags, signed_for
 from services.kernel.run.settings import Public
 
 
@@ -157,3 +157,17 @@ def test_a_program_signs_the_address_it_dialled(origin: str) -> None:
 def test_what_no_program_dials(origin: str) -> None:
     for host in ("a:1", "", "["):
         assert not signed_for(origin, None, host)
+
+
+def test_an_address_has_a_tag_under_the_secret_and_loopback_has_none() -> None:
+    tags = Tags(bytes(32))
+    assert tags.of("") == b""
+    assert len(tags.of("192.0.2.1")) == 8
+    assert tags.of("192.0.2.1") == Tags(bytes(32)).of("192.0.2.1") != Tags(b"\1" * 32).of("192.0.2.1")
+    assert tags.of("192.0.2.1") != tags.of("192.0.2.2")
+
+
+def test_ipv6_addresses_of_one_site_are_one() -> None:
+    tags = Tags(bytes(32))
+    assert tags.of("2001:db8:1:2::1") == tags.of("2001:db8:1:2:ffff::9") != tags.of("2001:db8:1:3::1")
+    assert tags.of("fe80::1%eth0") == tags.of("fe80::2%eth0")

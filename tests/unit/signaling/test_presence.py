@@ -314,3 +314,22 @@ async def test_a_reference_client_is_told_in_its_own_form_who_joined_and_nothing
             "payload": "x",
             "target_peer_id": "Old",
         }
+
+
+@in_virtual_time
+async def test_a_session_is_known_everywhere_until_its_grace_has_passed() -> None:
+    async with replicas() as (here, there):
+        ann = await here.join(ANN)
+        for replica in (here, there):
+            assert await replica.presence.knows(ANN.member())
+            assert not await replica.presence.knows(BEN.member())
+            assert not await replica.presence.knows(msgspec.structs.replace(ANN.member(), session="f" * 16))
+        await ann.go()
+        await asyncio.sleep(8)
+        assert await here.presence.knows(ANN.member()) and await there.presence.knows(ANN.member())
+        await asyncio.sleep(30)
+        assert not await here.presence.knows(ANN.member())
+        await here.join(ANN)
+        here.node.leases.away = True
+        assert await here.presence.knows(ANN.member()), "its socket is here"
+        assert not await there.presence.knows(ANN.member()), "nobody can be asked"
