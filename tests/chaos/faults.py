@@ -6,7 +6,7 @@ import signal
 import time
 from dataclasses import dataclass
 
-from tests.chaos.ledger import Ledger
+from tests.chaos.ledger import Ledger, Window
 from tests.chaos.node import ProxiedNode
 from tests.chaos.proxy import FAIR, Weather
 
@@ -92,7 +92,9 @@ class Faults:
             await self._do(fault)
         finally:
             self._hurt.discard(fault.target)
-            self._ledger.windows.append((begin, time.monotonic() + AFTERMATH_S))
+            after = _NOTICED_S if fault.kind == "forget" else AFTERMATH_S
+            bus = fault.target == REDIS or fault.target.endswith("-redis")
+            self._ledger.windows.append(Window(begin, time.monotonic() + after, bus))
 
     async def _do(self, fault: Fault) -> None:
         if fault.kind in WEATHERS:
@@ -102,7 +104,6 @@ class Faults:
             link.weather = FAIR
         elif fault.kind in SHOCKS:
             getattr(self._node.links[fault.target], fault.kind)()
-            await asyncio.sleep(_NOTICED_S if fault.kind == "forget" else 0)
         elif fault.target == REDIS:
             await self._redis(fault)
         else:

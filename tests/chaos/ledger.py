@@ -31,13 +31,21 @@ class Sight(NamedTuple):
     live_since: float
 
 
+class Window(NamedTuple):
+    """When a fault hurt the node. `bus`: it hurt Redis or a link to it, nothing else."""
+
+    begin: float
+    end: float
+    bus: bool
+
+
 @dataclass
 class Ledger:
     """Grows while the scenario runs. `wrong` are broken promises in words; one is enough to fail."""
 
     acked: dict[Key, Ack] = field(default_factory=dict)
     sights: list[Sight] = field(default_factory=list)
-    windows: list[tuple[float, float]] = field(default_factory=list)
+    windows: list[Window] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     kills: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)

@@ -25,7 +25,7 @@ from tests.chaos.ledger import Ledger
 from tests.chaos.node import ProxiedNode
 from tests.chaos.proxy import FAIR
 from tests.chaos.readers import HistoryReader, PollReader, Reader, SocketReader
-from tests.chaos.verdict import check_log, check_readers, figures, read_log
+from tests.chaos.verdict import check_log, check_readers, check_staleness, figures, read_log
 from tests.chaos.ways import Web
 from tests.chaos.writers import Writer
 from tests.support.clients import Author
@@ -75,6 +75,7 @@ class Scenario:
         log = read_log(self.node.db)
         check_log(self.ledger, log)
         check_readers(self.ledger, log, self.readers)
+        check_staleness(self.ledger)
         head = {"seed": self.plan.seed, "seconds": self.plan.seconds, "settled_s": round(self._settled_s, 1)}
         return head | figures(self.ledger)
 

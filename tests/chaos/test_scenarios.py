@@ -29,7 +29,7 @@ async def test_a_random_storm_breaks_no_promise(number: int, tmp_path: Path) -> 
     found, wrong = await run(Plan(seed, seconds=10, kills_per_second=0.4), tmp_path, sys.stdout.write)
     sys.stdout.write(f"\n{json.dumps(found)}\n")
     assert wrong == []
-    assert found["acked"] > 200 and found["shown"] > 500
+    assert found["acked"] > 50 and found["shown"] > 100
 
 
 async def test_a_zombie_storage_stores_nothing_more_and_ends(tmp_path: Path) -> None:
