@@ -122,6 +122,22 @@ class TestMemoryLeases(LeasesSuite):
         assert await held(leases) == {}
 
 
+async def test_a_redis_that_is_silent_is_waited_for_once(tmp_path: Path) -> None:
+    """A poll asks three times; its answer may not be three seconds late."""
+    with RedisServer(tmp_path).running() as server:
+        async with open_leases(server.url) as leases:
+            await leases.hold("g", {"a": b"1"}, 60)
+            with server.frozen():
+                began = time.monotonic()
+                for _ in range(5):
+                    with pytest.raises(Away):
+                        await leases.holders(["g"])
+                assert time.monotonic() - began < 1.4
+            await asyncio.sleep(1.1)
+            [held] = await leases.holders(["g"])
+            assert held["a"].live
+
+
 def test_a_redis_that_hangs_up_at_once_is_away() -> None:
     """uvloop says RuntimeError of a connection that ended before the first write; it may never get further up."""
 

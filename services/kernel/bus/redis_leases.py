@@ -1,18 +1,22 @@
 """Leases, mail and levels on Redis through redis-py; what runs out or fills up does so by Redis's clock."""
 
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeVar
 
 import redis.asyncio
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as NoAnswer
 
 from services.kernel.bus.base import Away, Lease
 from services.kernel.model.bucket import Charge
 
 T = TypeVar("T")
 
-_DEADLINE = 1.0
+_DEADLINE = 0.5  # two of them, one at each of two gateways, may come before what a poll waits for
+_SILENCE = 1.0
 _CONNECTIONS = 32  # who finds none free waits for one, as long as for an answer
 
 # KEYS[1] hash, ARGV[1] ttl in ms, then key, payload, key, payload … → the keys that were not there.
@@ -62,20 +66,24 @@ _FORGET_AFTER_MS = 60_000
 
 
 class RedisLeases:
-    """Leases, Mail and Levels on one Redis. Every method raises Away when Redis does not answer within a second."""
+    """Leases, Mail and Levels on one Redis. Every method raises Away when Redis does not answer within half a second.
+
+    For a second after that every method raises it at once, so that a call which asks often waits once.
+    """
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._redis = client
         self._hold = client.register_script(_HOLD)
         self._release = client.register_script(_RELEASE)
         self._settle = client.register_script(_SETTLE)
+        self._silent_until = 0.0
 
     async def hold(self, group: str, facts: Mapping[str, bytes], ttl: float) -> set[str]:
         """See Leases.hold."""
         args: list[bytes | str | int] = [int(ttl * 1000)]
         for key, payload in facts.items():
             args += [key, payload]
-        fresh = await _ask(self._hold(keys=[group], args=args))
+        fresh = await self._ask(lambda: self._hold(keys=[group], args=args))
         return {key.decode() for key in fresh}
 
     async def holders(self, groups: Sequence[str]) -> list[dict[str, Lease]]:
@@ -84,7 +92,7 @@ class RedisLeases:
         pipe.time()
         for group in groups:
             pipe.hgetall(group)
-        (seconds, micros), *hashes = await _ask(pipe.execute())
+        (seconds, micros), *hashes = await self._ask(pipe.execute)
         now = seconds * 1000 + micros // 1000
         hashes = [
             {key: value for key, value in found.items() if value[:_STAMP].isdigit()} for found in hashes
@@ -92,7 +100,7 @@ class RedisLeases:
         for group, found in zip(groups, hashes, strict=True):
             old = [key for key, value in found.items() if int(value[:_STAMP]) + _FORGET_AFTER_MS < now]
             if old:
-                await _ask(self._redis.hdel(group, *old))
+                await self._ask(partial(self._redis.hdel, group, *old))
         return [
             {key.decode(): Lease(value[_STAMP:], int(value[:_STAMP]) > now) for key, value in found.items()}
             for found in hashes
@@ -102,11 +110,11 @@ class RedisLeases:
         """See Leases.release."""
         args = [part for fact in facts.items() for part in fact]
         if args:
-            await _ask(self._release(keys=[group], args=args))
+            await self._ask(lambda: self._release(keys=[group], args=args))
 
     async def once(self, key: str, ttl: float) -> bool:
         """See Leases.once."""
-        return bool(await _ask(self._redis.set(key, b"1", nx=True, px=int(ttl * 1000))))
+        return bool(await self._ask(lambda: self._redis.set(key, b"1", nx=True, px=int(ttl * 1000))))
 
     async def post(self, box: str, letters: Sequence[bytes], keep: int, ttl: float) -> None:
         """See Mail.post."""
@@ -116,14 +124,14 @@ class RedisLeases:
         pipe.rpush(box, *letters)
         pipe.ltrim(box, -keep, -1)
         pipe.pexpire(box, int(ttl * 1000))
-        await _ask(pipe.execute())
+        await self._ask(pipe.execute)
 
     async def collect(self, box: str) -> list[bytes]:
         """See Mail.collect."""
         pipe = self._redis.pipeline(transaction=True)
         pipe.lrange(box, 0, -1)
         pipe.delete(box)
-        letters, _ = await _ask(pipe.execute())
+        letters, _ = await self._ask(pipe.execute)
         return list(letters)
 
     async def settle(self, charges: Sequence[Charge]) -> list[float]:
@@ -132,25 +140,25 @@ class RedisLeases:
         for start in range(0, len(charges), _KEYS_AT_ONCE):
             part = charges[start : start + _KEYS_AT_ONCE]
             args = [number for each in part for number in _numbers(each)]
-            found = await _ask(self._settle(keys=[each.key for each in part], args=args))
+            keys = [each.key for each in part]
+            found = await self._ask(partial(self._settle, keys=keys, args=args))
             left += [float(each) for each in found]
         return left
+
+    async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
+        now = asyncio.get_running_loop().time
+        if now() < self._silent_until:
+            raise Away("Redis gave no answer a moment ago")
+        try:
+            return await ask()
+        except (RedisError, OSError, RuntimeError) as problem:  # uvloop: RuntimeError, when it just closed
+            if isinstance(problem, NoAnswer | TimeoutError):
+                self._silent_until = now() + _SILENCE
+            raise Away(str(problem)) from problem
 
 
 def _numbers(charge: Charge) -> tuple[float, ...]:
     return (charge.quota.rate, charge.quota.burst, charge.spent, charge.left)
-
-
-async def _ask(answer: Awaitable[T]) -> T:
-    try:
-        return await answer
-    except (
-        RedisError,
-        OSError,
-        TimeoutError,
-        RuntimeError,
-    ) as problem:  # uvloop: RuntimeError, when it just closed
-        raise Away(str(problem)) from problem
 
 
 @asynccontextmanager
