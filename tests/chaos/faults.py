@@ -36,6 +36,11 @@ class Fault:
     target: str
     seconds: float
 
+    @property
+    def bus(self) -> bool:
+        """Whether it hurts Redis or a link to it, nothing else."""
+        return self.target == REDIS or self.target.endswith("-redis")
+
 
 def timetable(seed: int, seconds: float, kills_per_second: float, links: list[str]) -> list[Fault]:
     """The faults of this seed in the order of their times: kills at this rate, others at twice the rate."""
@@ -93,8 +98,7 @@ class Faults:
         finally:
             self._hurt.discard(fault.target)
             after = _NOTICED_S if fault.kind == "forget" else AFTERMATH_S
-            bus = fault.target == REDIS or fault.target.endswith("-redis")
-            self._ledger.windows.append(Window(begin, time.monotonic() + after, bus))
+            self._ledger.windows.append(Window(begin, time.monotonic() + after, fault.bus))
 
     async def _do(self, fault: Fault) -> None:
         if fault.kind in WEATHERS:

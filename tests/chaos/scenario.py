@@ -41,6 +41,8 @@ class Plan:
     seed: int
     seconds: float
     kills_per_second: float = 0.25
+    bus_only: bool = False
+    """Leaves all faults out but those of Redis and the links to it."""
     rooms: int = 2
     writers: int = 3
     """In each room; the first is a guest."""
@@ -100,7 +102,7 @@ class Scenario:
         """The faults of the seed, then fair weather everywhere."""
         plan, began = self.plan, time.monotonic()
         table = timetable(plan.seed, plan.seconds, plan.kills_per_second, sorted(self.node.links))
-        await Faults(self.node, self.ledger).run(table)
+        await Faults(self.node, self.ledger).run([each for each in table if each.bus or not plan.bus_only])
         await asyncio.sleep(max(0.0, began + plan.seconds - time.monotonic()))
         for link in self.node.links.values():
             link.weather = FAIR
@@ -156,8 +158,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--kills-per-second", type=float, default=0.25)
+    parser.add_argument("--bus-only", action="store_true", help="only Redis and the links to it are hurt")
     given = parser.parse_args()
-    plan = Plan(given.seed, given.seconds, given.kills_per_second)
+    plan = Plan(given.seed, given.seconds, given.kills_per_second, given.bus_only)
 
     def say(line: str) -> None:
         sys.stdout.write(line + "\n")
