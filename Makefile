@@ -54,7 +54,7 @@ planted: dev
 
 # A long storm over a real node, then a thousand power cuts. SEED=N repeats the faults of a run.
 chaos: dev
-	@$(PY) -m tests.chaos.scenario --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
+	@$(PY) -m tests.chaos.scenario --seconds $(or $(SECONDS),600) --kills-per-second 1 --writers 10 $(if $(SEED),--seed $(SEED))
 	@$(PY) -m tests.chaos.power_cut --cuts 1000 --messages 3000 $(if $(SEED),--seed $(SEED))
 
 quick-test: dev

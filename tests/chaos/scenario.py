@@ -159,8 +159,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--kills-per-second", type=float, default=0.25)
     parser.add_argument("--bus-only", action="store_true", help="only Redis and the links to it are hurt")
+    parser.add_argument("--writers", type=int, default=3, help="in each of two rooms")
     given = parser.parse_args()
-    plan = Plan(given.seed, given.seconds, given.kills_per_second, given.bus_only)
+    plan = Plan(given.seed, given.seconds, given.kills_per_second, given.bus_only, writers=given.writers)
 
     def say(line: str) -> None:
         sys.stdout.write(line + "\n")
