@@ -29,6 +29,7 @@ class NearStorage:
         self.store, self.committer = store, committer
         self.away = False
         self.reads: list[int] = []
+        self.sweeps = 0
         self.before_page: asyncio.Event | None = None
 
     def _check(self) -> None:
@@ -58,6 +59,7 @@ class NearStorage:
     async def moved(self, mark: int | None) -> Grown:
         """See StorageClient.moved."""
         self._check()
+        self.sweeps += 1
         growth = await self.store.moved(mark)
         return Grown(0, growth.log_id, growth.mark, list(growth.rooms))
 

@@ -1,6 +1,7 @@
 """The one log reader of a process: hints make it quick, reads make it whole, the sweep finds what was lost."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -80,6 +81,23 @@ async def test_the_last_lost_hint_is_found_by_the_sweep() -> None:
         assert reader.seqs == []
         await asyncio.sleep(SWEEP_S + 0.01)
         assert reader.seqs == [1, 2]
+
+
+@pytest.mark.parametrize("rooms", [10, 10_000])
+@in_virtual_time
+async def test_any_number_of_rooms_is_swept_with_one_call(rooms: int) -> None:
+    names = [RoomId(f"room-{number}") for number in range(rooms)]
+    async with running_node() as node, node.process() as (_, feeds), AsyncExitStack() as stack:
+        for name in names:
+            await stack.enter_async_context(feeds.use(name))
+        await asyncio.sleep(2 * SWEEP_S)
+        reads, sweeps = len(node.storage.reads), node.storage.sweeps
+        await asyncio.sleep(10 * SWEEP_S)
+        assert (node.storage.sweeps - sweeps, len(node.storage.reads) - reads) == (10, 0)
+        node.hub.cut()
+        await say(node, "lost", room=names[-1])
+        await asyncio.sleep(SWEEP_S + 0.01)
+        assert len(node.storage.reads) - reads == 1
 
 
 @in_virtual_time
