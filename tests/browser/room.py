@@ -1,11 +1,12 @@
 """A room as a person uses it: what to click, what can be read."""
 
+import re
 import secrets
 import time
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, WebSocketRoute, expect
 
 LONG = 15_000
 
@@ -57,3 +58,18 @@ def rung(page: Page) -> str | None:
     """The rung in use as the page's people pane marks it."""
     row = page.locator('[data-rung][data-mark="active"]')
     return row.first.get_attribute("data-rung") if row.count() else None
+
+
+def walled(where: Page | BrowserContext) -> dict[str, bool]:
+    """Sockets that fall silent while `shut` is set, and say nothing when opened then."""
+    state = {"shut": False}
+
+    def between(ws: WebSocketRoute) -> None:
+        if state["shut"]:
+            return
+        server = ws.connect_to_server()
+        ws.on_message(lambda text: None if state["shut"] else server.send(text))
+        server.on_message(lambda text: None if state["shut"] else ws.send(text))
+
+    where.route_web_socket(re.compile("/signal"), between)
+    return state

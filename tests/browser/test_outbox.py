@@ -5,10 +5,10 @@ import re
 import time
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.browser.conftest import Profile
-from tests.browser.room import LONG, a_room, at_node, enter, message, say, texts
+from tests.browser.room import LONG, a_room, at_node, enter, message, say, texts, walled
 from tests.support.up import Ports, started
 
 QUEUED = '[data-message][data-state="queued"]'
@@ -27,21 +27,6 @@ def shut(page: Page) -> None:
     """The page loses every way to the node, and stays open."""
     page.route(re.compile("/(poll|join|send|history|config)"), lambda route: route.abort())
     page.evaluate("window.dispatchEvent(new Event('online'))")
-
-
-def walled(page_or_context: object) -> dict[str, bool]:
-    """Sockets that fall silent once `shut` is set."""
-    state = {"shut": False}
-
-    def between(ws: object) -> None:
-        if state["shut"]:
-            return
-        server = ws.connect_to_server()  # type: ignore[attr-defined]
-        ws.on_message(lambda text: None if state["shut"] else server.send(text))  # type: ignore[attr-defined]
-        server.on_message(lambda text: None if state["shut"] else ws.send(text))  # type: ignore[attr-defined]
-
-    page_or_context.route_web_socket(re.compile("/signal"), between)  # type: ignore[attr-defined]
-    return state
 
 
 def test_what_was_written_offline_leaves_after_the_tab_was_closed(node: Ports, profile: Profile) -> None:
@@ -142,19 +127,19 @@ def refusing(page: Page, word: str) -> dict[str, bool]:
     """A node that refuses, for good, what has the word in it."""
     state = {"on": True}
 
-    def between(ws: object) -> None:
-        server = ws.connect_to_server()  # type: ignore[attr-defined]
+    def between(ws: WebSocketRoute) -> None:
+        server = ws.connect_to_server()
 
-        def up(text: str) -> None:
+        def up(text: str | bytes) -> None:
             frame = json.loads(text)
             if state["on"] and frame["type"] == "send" and word in frame["env"]:
                 fault = {"code": "forbidden", "detail": "not allowed here", "retry": None}
-                ws.send(json.dumps({"type": "fault", "id": json.loads(frame["env"])["id"]} | fault))  # type: ignore[attr-defined]
+                ws.send(json.dumps({"type": "fault", "id": json.loads(frame["env"])["id"]} | fault))
             else:
                 server.send(text)
 
-        ws.on_message(up)  # type: ignore[attr-defined]
-        server.on_message(lambda text: ws.send(text))  # type: ignore[attr-defined]
+        ws.on_message(up)
+        server.on_message(lambda text: ws.send(text))
 
     page.route_web_socket(re.compile("/signal"), between)
     return state

@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Profile
-from tests.browser.room import LONG, a_room, at_node, enter, message, say, texts, until
+from tests.browser.room import LONG, a_room, at_node, enter, message, say, texts, until, walled
 from tests.support.up import Ports, started
 
 
@@ -119,25 +119,16 @@ def test_a_socket_that_dies_silently_is_left_within_ten_seconds_and_taken_again(
     node: Ports, profile: Profile
 ) -> None:
     room, context = a_room(), profile()
-    cut = {"now": False}
-
-    def between(ws: object) -> None:
-        if cut["now"]:
-            return
-        server = ws.connect_to_server()  # type: ignore[attr-defined]
-        ws.on_message(lambda text: None if cut["now"] else server.send(text))  # type: ignore[attr-defined]
-        server.on_message(lambda text: None if cut["now"] else ws.send(text))  # type: ignore[attr-defined]
-
-    context.route_web_socket(re.compile("/signal"), between)
+    wall = walled(context)
     page = enter(context, base_of(node), room)
     on = page.locator('[data-rung="websocket-direct"][data-mark="active"]')
     polling = page.locator('[data-rung="http-polling"][data-mark="active"]')
     expect(on).to_have_count(1, timeout=LONG)
-    cut["now"] = True
+    wall["shut"] = True
     say(page, "into the hole")
     at_node(page, "into the hole")
     expect(polling).to_have_count(1, timeout=10_000)
-    cut["now"] = False
+    wall["shut"] = False
     expect(on).to_have_count(1, timeout=70_000)
     say(page, "out again")
     at_node(page, "out again")

@@ -5,6 +5,7 @@ import contextlib
 import json
 import random
 import time
+from abc import ABC, abstractmethod
 
 from tests.chaos.ledger import Ledger, Sight
 from tests.chaos.node import ProxiedNode
@@ -15,7 +16,7 @@ _SILENT_S = 4.0
 _PING_S = 1.0
 
 
-class Reader:
+class Reader(ABC):
     """One reader of one room from the place `start` on. `rows` is what it was shown, in that order."""
 
     def __init__(
@@ -46,8 +47,9 @@ class Reader:
             self._live_since = float("inf")
             await asyncio.sleep(self._chance.uniform(0.02, 0.3))
 
+    @abstractmethod
     async def _session(self, until: float) -> None:
-        raise NotImplementedError
+        """Reads on one rung until then; raises Shut when that ends earlier."""
 
     def _live(self) -> None:
         self._live_since = min(self._live_since, time.monotonic())

@@ -11,29 +11,13 @@ import pytest
 
 from tests.support.clients import Author, Socket
 from tests.support.node import Process, RunningNode, eventually
-from tests.support.raw import CLOSE, PING, PONG, TEXT, Wire, client_frame, upgrade, wire
+from tests.support.raw import CLOSE, PING, PONG, Wire, client_frame, greet, wire
 
 pytestmark = pytest.mark.usefixtures("survives")
 
 COUNT, SIZE = 2_500, 14_000
 STUCK_S = 11.2
 """The node gives up after 10 s without progress and waits 2 s more for the goodbye."""
-
-
-async def greet(line: Wire, port: int, room: str, name: str, after: str | None = None) -> None:
-    """Joins as a guest over a plain connection."""
-    await line.send(upgrade("/signal", host=f"127.0.0.1:{port}", Sec_WebSocket_Protocol="egoat.1"))
-    assert (await line.answer()).status == 101
-    hello = {
-        "type": "hello",
-        "v": [1],
-        "room": room,
-        "session": name.encode().hex().zfill(16)[:16],
-        "name": name,
-    }
-    await line.send(client_frame(TEXT, json.dumps(hello | ({"after": after} if after else {})).encode()))
-    while json.loads((await line.frame())[1])["type"] != "welcome":
-        pass
 
 
 async def read(line: Wire, upto: int, pause: float = 0.0) -> tuple[list[int], int | None]:

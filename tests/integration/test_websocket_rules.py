@@ -22,6 +22,7 @@ from tests.support.raw import (
     Wire,
     client_frame,
     exchange,
+    greet,
     request,
     upgrade,
     wire,
@@ -43,17 +44,7 @@ async def joined(node: RunningNode, door: str, room: str, name: str = "Ada") -> 
     """A guest that has its welcome, frame by frame."""
     port = port_of(node, door)
     async with wire(port) as line:
-        await line.send(upgrade("/signal", host=f"localhost:{port}", Sec_WebSocket_Protocol="egoat.1"))
-        assert (await line.answer()).status == 101
-        hello = {
-            "type": "hello",
-            "v": [1],
-            "room": room,
-            "session": name.encode().hex().zfill(16)[:16],
-            "name": name,
-        }
-        await line.send(client_frame(TEXT, json.dumps(hello).encode()))
-        await told(line, "welcome")
+        await greet(line, port, room, name)
         yield line
 
 

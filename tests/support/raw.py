@@ -136,3 +136,14 @@ def client_frame(
         return head + payload
     key = os.urandom(4)
     return head + key + bytes(byte ^ key[i % 4] for i, byte in enumerate(payload))
+
+
+async def greet(line: Wire, port: int, room: str, name: str, **more: str) -> None:
+    """Joins as a guest and reads up to the welcome; `more` goes into the hello."""
+    await line.send(upgrade("/signal", host=f"127.0.0.1:{port}", Sec_WebSocket_Protocol="egoat.1"))
+    assert (await line.answer()).status == 101
+    session = name.encode().hex().zfill(16)[:16]
+    hello = {"type": "hello", "v": [1], "room": room, "session": session, "name": name} | more
+    await line.send(client_frame(TEXT, json.dumps(hello).encode()))
+    while json.loads((await line.frame())[1])["type"] != "welcome":
+        pass
