@@ -1,4 +1,4 @@
-// The shell of the node ladder: performs what step() decides, asks for echoes, and feeds back what happened.
+// The shell of one ladder: performs what step() decides, asks for echoes, and feeds back what happened.
 
 import { answered, beat, fresh, heard, qualityOf } from "./echo.js";
 import { isGood } from "./ladder/quality.js";
@@ -13,6 +13,7 @@ import { step } from "./ladder/step.js";
  * @property {(rung: string, frame: import("./wire/codec.js").Frame) => void} frame
  * @property {(rows: import("./roster.js").RosterRow[]) => void} roster
  * @property {(rung: string | null, before: string | null) => void} use
+ * @property {(rung: string, evidence: string) => void} [ended] a dial or a link is over, and not by our wish
  * @property {(rung: string, ending: import("./rungs/index.js").Ending) => void} refused the node does not want us back
  * @property {() => void} changed something that is shown
  */
@@ -82,8 +83,22 @@ export class Driver {
       this.barred.clear();
       this.feed({ type: "strategy_changed", allowed: this.allowed });
     }
+    for (const { link, up } of this.links.values()) if (up) link.refresh();
     this.feed({ type: "network_changed" });
     this.askAll();
+  }
+
+  /** The other end dials this rung: whether it is dialled here too. @param {string} name */
+  called(name) {
+    const { count } = this;
+    this.feed({ type: "called", rung: name });
+    return this.count > count && this.links.has(name);
+  }
+
+  /** Another strategy. @param {readonly string[]} allowed */
+  allow(allowed) {
+    this.allowed = allowed;
+    this.feed({ type: "strategy_changed", allowed: allowed.filter((rung) => !this.barred.has(rung)) });
   }
 
   /** Ends every link and climbs afresh, for instance under another name. */
@@ -193,6 +208,7 @@ export class Driver {
     const up = this.links.get(name)?.up ?? false;
     this.links.delete(name);
     this.feed(up ? { type: "closed", rung: name, evidence } : { type: "failed", rung: name, what, evidence });
+    this.told.ended?.(name, evidence);
     if (!final) return;
     this.barred.set(name, evidence);
     this.feed({ type: "strategy_changed", allowed: this.allowed.filter((rung) => !this.barred.has(rung)) });
@@ -223,6 +239,7 @@ export class Driver {
     const every = name === this.state.active ? kind.echo.active : kind.echo.standby;
     const { echo, ask, dead } = beat(held.echo, every, this.world.now());
     held.echo = echo;
+    if (ask === null && echo.asked?.counted) held.link.refresh();
     if (dead) {
       held.link.close();
       this.ended(name, { what: "closed", evidence: "nothing came in for 4 s", final: false, code: "silent" });
