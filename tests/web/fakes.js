@@ -120,6 +120,11 @@ export class FakeLink {
 
   refresh() {}
 
+  /** Whether an offer of the other side belongs to this dial. */
+  takes() {
+    return false;
+  }
+
   close() {
     this.closed = true;
   }

@@ -49,6 +49,11 @@ export const readTheme = () => read("theme") ?? "system";
 /** @param {string} theme */
 export const keepTheme = (theme) => write("theme", theme === "system" ? "" : theme);
 
+export const readStrategy = () => read("strategy") ?? "auto";
+
+/** @param {string} strategy */
+export const keepStrategy = (strategy) => write("strategy", strategy === "auto" ? "" : strategy);
+
 /** @param {string} room */
 export const readDraft = (room) => read(`draft.${room}`) ?? "";
 

@@ -19,7 +19,8 @@ import { LIMITS } from "./wire/protocol.gen.js";
 /** @typedef {import("./timeline.js").Line} Line */
 /**
  * What `/config` told.
- * @typedef {{wsPort: number | null, publicBase: string, textBytes: number, frameBytes: number}} NodeFacts
+ * @typedef {{wsPort: number | null, publicBase: string, textBytes: number, frameBytes: number,
+ *   strategies: readonly string[]}} NodeFacts
  */
 
 /**
@@ -53,12 +54,13 @@ export class Room {
     this.name = name;
     this.clock = guess(world.wall(), world.now());
     /** @type {NodeFacts} */
-    this.facts = { wsPort: null, publicBase: "", textBytes: LIMITS.TEXT_BYTES, frameBytes: LIMITS.FRAME_BYTES };
+    this.facts = { wsPort: null, publicBase: "", textBytes: LIMITS.TEXT_BYTES, frameBytes: LIMITS.FRAME_BYTES, strategies: ["auto"] };
     /** @type {Map<string, string>} the last token under each name that this page had */
     this.tokens = new Map();
     /** @type {import("./rungs/index.js").Ending | null} */
     this.refusal = null;
     this.joined = false;
+    this.choice = { strategy: parts.strategy, forced: parts.forced };
     this.plan = plan(parts.strategy, parts.forced);
     this.notes = new Notes(() => this.nodeNow(), world);
     this.people = new People(room, this.notes, () => this.peerId);
@@ -111,6 +113,8 @@ export class Room {
    */
   learnNode(facts, { now, asked }) {
     this.facts = facts;
+    const [first = "auto"] = facts.strategies;
+    if (!facts.strategies.includes(this.choice.strategy)) this.choose(first, this.choice.forced);
     if (now > 0) this.clock = learn(this.clock, now, asked, this.world.now());
     this.parts.changed();
   }
@@ -211,6 +215,7 @@ export class Room {
 
   /** Takes another strategy, or forces one rung. @param {string} strategy @param {string | null} forced */
   choose(strategy, forced) {
+    this.choice = { strategy, forced };
     this.plan = plan(strategy, forced);
     this.driver.allow(this.plan.node);
     this.direct.peers.allow(this.plan.peers);

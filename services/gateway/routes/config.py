@@ -8,9 +8,6 @@ from services.gateway.edge import Json
 from services.gateway.node import Node
 from services.kernel.wire import limits
 
-STRATEGIES = ["auto", "relay-safe", "websocket-only", "http-only"]
-"""The strategies whose rungs a browser has on this node today."""
-
 
 class LimitInfo(msgspec.Struct):
     """Sizes in bytes, names in characters, `history` in rows, `poll_wait` in seconds."""
@@ -48,5 +45,7 @@ async def config(request: Request) -> Response:
     )
     public = node.public
     return Json(
-        ConfigInfo([1], public.ws_port, public.public_base, node.clock.wall_ms(), sizes, STRATEGIES, [])
+        ConfigInfo(
+            [1], public.ws_port, public.public_base, node.clock.wall_ms(), sizes, list(public.strategies), []
+        )
     )

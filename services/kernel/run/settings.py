@@ -17,6 +17,9 @@ from msgspec import Meta
 
 S = TypeVar("S", bound=msgspec.Struct)
 
+STRATEGIES = ("auto", "p2p-only", "webrtc-stun", "relay-safe", "websocket-only", "http-only")
+"""The strategies a page can follow (lan-only is for links between nodes)."""
+
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
 
@@ -65,7 +68,15 @@ class Public(msgspec.Struct, frozen=True):
         tuple[str, ...], Meta(description="Networks whose X-Forwarded-For is believed, comma-separated CIDR.")
     ] = ("127.0.0.0/8", "::1/128")
 
+    strategies: Annotated[
+        tuple[str, ...],
+        Meta(description="Which path strategies people may choose; the first is the default."),
+    ] = STRATEGIES
+
     def __post_init__(self) -> None:
+        unknown = [name for name in self.strategies if name not in STRATEGIES]
+        if unknown or not self.strategies:
+            raise ValueError(f"NODE_STRATEGIES: {unknown} is none of {', '.join(STRATEGIES)}")
         for text in self.trusted_proxies:
             try:
                 ipaddress.ip_network(text, strict=False)

@@ -19,6 +19,7 @@ const NEAR_END_PX = 48;
  * @property {readonly import("../timeline.js").Line[]} lines
  * @property {readonly import("../notes.js").Note[]} notes
  * @property {ReadonlyMap<string, string>} proofs
+ * @property {(key: string) => string | null} via which path brought a message first
  * @property {number} firstUnread index in lines, -1 when all is read
  * @property {number} unread
  * @property {number} now the node's time
