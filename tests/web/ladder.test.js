@@ -14,7 +14,7 @@ const read = (name) => JSON.parse(readFileSync(new URL(name, folder), "utf8"));
 const files = readdirSync(folder).filter((name) => /^(rule|node-)/.test(name)).sort();
 
 test("every rule has its traces", () => {
-  const rules = [1, 2, 3, 4, 5, 6, 7, 8].map((number) => `rule${number}`);
+  const rules = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((number) => `rule${number}`);
   assert.deepEqual(files.map((name) => name.split("-")[0]), ["node", ...rules]);
 });
 
@@ -97,7 +97,8 @@ function told(chance, state) {
   if (draw < 0.3) return { type: "opened", rung };
   if (draw < 0.42) return { type: "failed", rung, what: "refused", evidence: "" };
   if (draw < 0.54) return { type: "closed", rung, evidence: "" };
-  if (draw < 0.9) return { type: "sampled", rung, good: chance() < 0.4 };
+  if (draw < 0.84) return { type: "sampled", rung, good: chance() < 0.4 };
+  if (draw < 0.9) return { type: "called", rung };
   if (draw < 0.96) return { type: "network_changed" };
   return { type: "strategy_changed", allowed: state.rungs.map(({ name }) => name).filter(() => chance() < 0.7) };
 }

@@ -43,6 +43,12 @@ class Sampled(msgspec.Struct, frozen=True, tag="sampled"):
     good: bool
 
 
+class Called(msgspec.Struct, frozen=True, tag="called"):
+    """The other end dials this rung."""
+
+    rung: str
+
+
 class NetworkChanged(msgspec.Struct, frozen=True, tag="network_changed"):
     """This machine's own network has changed."""
 
@@ -53,4 +59,4 @@ class StrategyChanged(msgspec.Struct, frozen=True, tag="strategy_changed"):
     allowed: tuple[str, ...]
 
 
-Event = Start | Tick | Opened | Failed | Closed | Sampled | NetworkChanged | StrategyChanged
+Event = Start | Tick | Opened | Failed | Closed | Sampled | Called | NetworkChanged | StrategyChanged

@@ -1,4 +1,4 @@
-"""Which rungs there are, which of them a strategy allows, and the figures of the ladder's eight rules.
+"""Which rungs there are, which of them a strategy allows, and the figures of the ladder's nine rules.
 
 Twin of web/js/ladder/policy.js, held to it by tests/vectors/ladder/policy.json.
 """

@@ -11,7 +11,7 @@ The driver's side of the contract:
   coming back in the same instant. A link that ended for many at once (close 1012) is told of `spread`
   times `crowd` late, so that also the next rung is not taken by all of them in the same instant.
 
-The eight rules, where the table leaves room:
+The nine rules, where the table leaves room:
 
 1. A climb dials the best allowed rung now and each next one a stagger later, until a link is up.
 2. The best clean link is used; when all are tainted, the best. `Use` is said only on a change.
@@ -30,6 +30,10 @@ The eight rules, where the table leaves room:
 7. Losing the last link starts a climb of the rungs that do not rest; no rest lasts longer than the
    shortest with its spread, also that of the rung just lost.
 8. A changed strategy or card hangs up what is no longer allowed and starts a climb without rests.
+9. When the other end dials a rung (`Called`), it is dialled here too, now and whatever rests: what
+   the two ends build is one link. A link or dial held until then is the other end's no longer, so
+   it is hung up first. A rung that is not allowed, or not wanted, is not dialled; no `Dial` in the
+   answer tells the driver to say no.
 """
 
 from typing import NamedTuple, assert_never
@@ -38,6 +42,7 @@ from msgspec.structs import replace
 
 from services.transport.ladder.actions import Action, Dial, HangUp, Use
 from services.transport.ladder.events import (
+    Called,
     Closed,
     Event,
     Failed,
@@ -113,6 +118,8 @@ def _hear(state: Ladder, event: Event, now: int) -> _Heard:
             return _lost(state, name, Outcome("closed", evidence, now), spread)
         case Sampled(rung=name, good=good):
             return _sampled(state, name, good)
+        case Called(rung=name):
+            return _called(state, name, now)
         case NetworkChanged():
             return _reconsider(state, now)
         case _:
@@ -157,6 +164,18 @@ def _sampled(state: Ladder, name: str, good: bool) -> _Heard:
     bad = max(0, rung.phase.bad - 1) if good else min(patience, rung.phase.bad + 1)
     tainted = bad == patience or (rung.phase.tainted and bad > 0)
     return _Heard(swap(state, replace(rung, phase=Up(bad, tainted), tries=0 if good else rung.tries)))
+
+
+def _called(state: Ladder, name: str, now: int) -> _Heard:
+    """Rule 9, and rule 7 when the link that ends was the last one."""
+    rung = find(state, name)
+    if rung is None or name not in state.allowed:
+        return _Heard(state)
+    freed = _made_ready(state, (name,), now)
+    last = is_up(rung) and not any(map(is_up, freed.rungs))
+    climbing = _climb(freed, now, state.config.rest) if last else freed
+    ended = (name,) if isinstance(rung.phase, Up | Dialing) else ()
+    return _Heard(_made_ready(climbing, (name,), now), ended)
 
 
 def _reconsider(state: Ladder, now: int) -> _Heard:

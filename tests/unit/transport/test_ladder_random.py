@@ -14,6 +14,7 @@ import pytest
 
 from services.transport.ladder.actions import Action, Dial, HangUp, Use
 from services.transport.ladder.events import (
+    Called,
     Closed,
     Event,
     Failed,
@@ -53,8 +54,10 @@ def _told(chance: Random, state: Ladder) -> Event:
         return Failed(rung, "refused", "", chance.randrange(256) / 256)
     if draw < 54:
         return Closed(rung, "", chance.randrange(256) / 256)
-    if draw < 90:
+    if draw < 84:
         return Sampled(rung, chance.random() < 0.4)
+    if draw < 91:
+        return Called(rung)
     return NetworkChanged() if draw < 96 else StrategyChanged(_names(chance, state.config))
 
 

@@ -1,5 +1,5 @@
 /**
- * Which rungs there are, which of them a strategy allows, and the figures of the ladder's eight rules.
+ * Which rungs there are, which of them a strategy allows, and the figures of the ladder's nine rules.
  * Twin of services/transport/ladder/policy.py, held to it by tests/vectors/ladder/policy.json.
  *
  * @module

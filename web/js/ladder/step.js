@@ -12,7 +12,7 @@
  *   coming back in the same instant. A link that ended for many at once (close 1012) is told of `spread`
  *   times `crowd` late, so that also the next rung is not taken by all of them in the same instant.
  *
- * The eight rules, where the table leaves room:
+ * The nine rules, where the table leaves room:
  *
  * 1. A climb dials the best allowed rung now and each next one a stagger later, until a link is up.
  * 2. The best clean link is used; when all are tainted, the best. `use` is said only on a change.
@@ -31,6 +31,10 @@
  * 7. Losing the last link starts a climb of the rungs that do not rest; no rest lasts longer than the
  *    shortest with its spread, also that of the rung just lost.
  * 8. A changed strategy or card hangs up what is no longer allowed and starts a climb without rests.
+ * 9. When the other end dials a rung (`called`), it is dialled here too, now and whatever rests: what
+ *    the two ends build is one link. A link or dial held until then is the other end's no longer, so
+ *    it is hung up first. A rung that is not allowed, or not wanted, is not dialled; no `dial` in the
+ *    answer tells the driver to say no.
  *
  * @module
  */
@@ -53,6 +57,7 @@ import { dueOf, find, isOpen, isTainted, isUp, preferred, ready, resting, swap, 
  *   | {type: "failed", rung: string, what: string, evidence: string, spread?: number}
  *   | {type: "closed", rung: string, evidence: string, spread?: number}
  *   | {type: "sampled", rung: string, good: boolean}
+ *   | {type: "called", rung: string}
  *   | {type: "network_changed"}
  *   | {type: "strategy_changed", allowed: readonly string[]}} Event
  */
@@ -106,6 +111,8 @@ function hear(state, event, now) {
       return lost(state, event.rung, { what: "closed", evidence: event.evidence, at: now }, event.spread);
     case "sampled":
       return sampled(state, event.rung, event.good);
+    case "called":
+      return called(state, event.rung, now);
     case "network_changed":
       return reconsider(state, now);
     default:
@@ -176,6 +183,23 @@ function sampled(state, name, good) {
   const tainted = bad === patience || (rung.phase.tainted && bad > 0);
   const phase = /** @type {Phase} */ ({ type: "up", bad, tainted });
   return { state: swap(state, { ...rung, phase, tries: good ? 0 : rung.tries }), ended: [] };
+}
+
+/**
+ * Rule 9, and rule 7 when the link that ends was the last one.
+ *
+ * @param {Ladder} state
+ * @param {string} name
+ * @param {number} now
+ * @returns {Heard}
+ */
+function called(state, name, now) {
+  const rung = find(state, name);
+  if (rung === undefined || !state.allowed.includes(name)) return { state, ended: [] };
+  const freed = madeReady(state, [name], now);
+  const last = isUp(rung) && !freed.rungs.some(isUp);
+  const climbing = last ? climb(freed, now, state.config.rest) : freed;
+  return { state: madeReady(climbing, [name], now), ended: isOpen(rung) ? [name] : [] };
 }
 
 /**
