@@ -75,3 +75,14 @@ async def test_a_greeting_that_a_frozen_replica_reads_late_ends_no_younger_socke
     async with Socket(node.socket_url(0), room, ada):
         await young.ws.wait_closed()
         assert young.ws.close_code == 4001
+
+
+async def test_those_who_come_at_once_wait_at_the_door(node: RunningNode) -> None:
+    """As after a restart: their connections stand although the service has no time for them, none is tried again."""
+    for process, port in ((node.signaling[0], node.ws[0]), (node.gateway, node.http)):
+        with frozen(process):
+            async with asyncio.timeout(5):
+                asked = [asyncio.open_connection("127.0.0.1", port) for _ in range(800)]
+                lines = await asyncio.gather(*asked)
+            for _, writer in lines:
+                writer.close()
