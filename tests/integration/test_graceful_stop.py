@@ -14,7 +14,7 @@ import pytest
 
 from tests.chaos.verdict import read_log
 from tests.support.clients import Author, Frame, Poller, Socket
-from tests.support.crowd import Guest, allow_files, peak
+from tests.support.crowd import Guest, allow_files, figures
 from tests.support.node import Process, RunningNode, eventually
 from tests.support.raw import TEXT, client_frame, upgrade, wire
 from tests.support.reference import ReferenceSocket
@@ -170,20 +170,14 @@ async def test_a_thousand_sockets_move_to_the_other_replica_one_by_one(own: Runn
             await asyncio.to_thread(own.signaling[0].start)
         for task in tasks:
             task.cancel()
-    back, asked = [guest.came[1] - began for guest in crowd], peak(guest.pauses[0] for guest in crowd)
-    found = {
-        "sockets": SOCKETS,
-        "acked": sum(len(guest.acked) for guest in crowd),
-        "stopped_s": ended - began,
-    }
-    found |= {"all_back_s": max(back), "most_dials_in_100ms": asked, "most_joins_in_100ms": peak(back)}
+    found = figures(crowd, began, ended)
     sys.stdout.write(f"\n{json.dumps(found)}\n")
     assert {tuple(guest.codes) for guest in crowd} == {(1012,)}
     for guest in crowd:
         mine = {key: seq for seq, sender, key in log[guest.room] if sender == guest.author.peer}
         assert mine == guest.acked
         assert guest.seen == list(range(guest.start + 1, heads[guest.room] + 1))
-    assert asked < SOCKETS / 8, "they come back in step"
+    assert found["most_dials_in_100ms"] < SOCKETS / 8, "they come back in step"
 
 
 async def test_every_service_stops_at_once_when_idle_and_twice_is_once(own: RunningNode) -> None:

@@ -1,13 +1,12 @@
 """One of many sockets: writes now and then, and comes back as the product's ladder says when its socket ends."""
 
 import asyncio
-import itertools
 import json
 import random
 import resource
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from websockets.exceptions import WebSocketException
 
@@ -35,6 +34,19 @@ def allow_files() -> None:
 def peak(moments: Iterable[float], width: float = 0.1) -> int:
     """The most moments (seconds) that lie in one of the pieces of this width."""
     return max(Counter(int(moment / width) for moment in moments).values())
+
+
+def figures(crowd: "Sequence[Guest]", began: float, ended: float) -> dict[str, float]:
+    """How a crowd came back after its process was told to stop at `began` and had ended at `ended`."""
+    back = [guest.came[1] - began for guest in crowd]
+    return {
+        "sockets": len(crowd),
+        "acked": sum(len(guest.acked) for guest in crowd),
+        "stopped_s": round(ended - began, 1),
+        "all_back_s": round(max(back), 1),
+        "most_dials_in_100ms": peak(guest.pauses[0] for guest in crowd),
+        "most_joins_in_100ms": peak(back),
+    }
 
 
 class Pace:
@@ -95,9 +107,9 @@ class Guest:
         """Comes after its wait; at the first replica, then at the second, until cancelled."""
         await asyncio.sleep(self._wait)
         pace = Pace()
-        for replica in itertools.chain([0], itertools.repeat(1)):
+        while True:
             visits = len(self.came)
-            code = await self._visit(replica, pace)
+            code = await self._visit(min(visits, 1), pace)
             up = len(self.came) > visits
             if up:
                 self.codes.append(code)
