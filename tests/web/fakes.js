@@ -118,6 +118,8 @@ export class FakeLink {
     this.active = active;
   }
 
+  refresh() {}
+
   close() {
     this.closed = true;
   }

@@ -57,7 +57,7 @@ const withoutEd25519 = /** @type {any} */ ({
 /** @param {import("../../web/js/identity.js").Identity} identity */
 async function holds(identity, browser = crypto) {
   const sig = await identity.sign("egoat.1|{}");
-  return verifier(browser.subtle)(String(identity.peerId), { env: "{}", sig, pk: String(identity.pk) });
+  return verifier(browser.subtle)(String(identity.peerId), { text: "egoat.1|{}", sig, pk: String(identity.pk) });
 }
 
 test("a profile keeps its key: the next page of it is the same peer", async () => {
@@ -85,7 +85,7 @@ test("a browser without Ed25519 has a key in memory that everybody else can chec
   const native = await openIdentity({ crypto, indexedDB: undefined });
   assert.equal(await holds(native, withoutEd25519), "good");
   const sig = await native.sign("something else");
-  assert.equal(await verifier(withoutEd25519.subtle)(String(native.peerId), { env: "{}", sig, pk: String(native.pk) }), "bad");
+  assert.equal(await verifier(withoutEd25519.subtle)(String(native.peerId), { text: "egoat.1|{}", sig, pk: String(native.pk) }), "bad");
 });
 
 test("without WebCrypto the page is a guest and says nothing it cannot prove", async () => {
@@ -110,9 +110,9 @@ test("keys and signatures of the wrong form are bad, guests are guests, and a pa
   const sig = await identity.sign("egoat.1|{}");
   const check = verifier(subtle);
   const sender = String(identity.peerId);
-  for (const sealed of [{ env: "{}" }, { env: "{}", sig }, { env: "{}", sig: "x", pk: String(identity.pk) }, { env: "{}", sig, pk: "AAAA" }]) {
+  for (const sealed of [{ text: "egoat.1|{}" }, { text: "egoat.1|{}", sig }, { text: "egoat.1|{}", sig: "x", pk: String(identity.pk) }, { text: "egoat.1|{}", sig, pk: "AAAA" }]) {
     assert.equal(await check(sender, sealed), "bad");
   }
-  assert.equal(await check("guest:Ann", { env: "{}" }), "guest");
-  assert.equal(await verifier(undefined)(sender, { env: "{}", sig, pk: String(identity.pk) }), "unknown");
+  assert.equal(await check("guest:Ann", { text: "egoat.1|{}" }), "guest");
+  assert.equal(await verifier(undefined)(sender, { text: "egoat.1|{}", sig, pk: String(identity.pk) }), "unknown");
 });

@@ -21,7 +21,7 @@ const worlds = fakeWorld();
 async function tab(profile, { name = "Ann", as = identity, online = false } = {}) {
   /** @type {any[]} */
   const sent = [];
-  const link = { send: (/** @type {any} */ frame) => sent.push(JSON.parse(frame.env)), activate() {}, close() {} };
+  const link = { send: (/** @type {any} */ frame) => sent.push(JSON.parse(frame.env)), activate() {}, refresh() {}, close() {} };
   const state = { online };
   const self = () => ({ peerId: as.peerId ?? `guest:${name}`, name });
   const shown = timeline();
@@ -30,7 +30,7 @@ async function tab(profile, { name = "Ann", as = identity, online = false } = {}
     log: /** @type {any} */ ({ timeline: shown, copies: new Map(), acked: () => {} }),
     nodeNow: () => worlds.wall(), limits: () => ({ textBytes: 16_384, frameBytes: 65_536 }),
     current: () => (state.online ? { number: 1, link, window: { count: 64, bytes: 60_000, alone: false } } : null),
-    store: profile.store, streams: new Streams({ locks: profile.locks, channel: profile.channel() }),
+    keeps: () => true, sealed: () => {}, store: profile.store, streams: new Streams({ locks: profile.locks, channel: profile.channel() }),
   });
   own.start();
   await settle();

@@ -6,7 +6,7 @@ import { openIdentity } from "../../web/js/identity.js";
 import { keyOf } from "../../web/js/log.js";
 import { Room } from "../../web/js/room.js";
 import { socketUrls } from "../../web/js/rungs/websocket-direct.js";
-import { verifier } from "../../web/js/verify.js";
+import { verifier, verifySealed } from "../../web/js/verify.js";
 import { Streams } from "../../web/js/streams.js";
 import { fakeProfile, fakeRung, fakeWorld, settle } from "./fakes.js";
 
@@ -59,7 +59,7 @@ async function start(browser = keyed, earlier = [], profile = fakeProfile(), who
   const identity = who.identity ?? (await openIdentity(browser));
   const room = new Room({
     world: /** @type {any} */ (world), room: "r", name: who.name ?? "Ann", session: "0".repeat(16), identity,
-    kinds: new Map([[WS, ws], [POLL, poll]]), place: PLACE, verify: verifier(crypto.subtle), own: new Set(), mark: "",
+    kinds: new Map([[WS, ws], [POLL, poll]]), strategy: "auto", forced: null, place: PLACE, verify: verifier(crypto.subtle), own: new Set(), mark: "",
     changed: () => {}, keepOwn: () => {}, store: profile.store,
     streams: new Streams({ locks: profile.locks, channel: profile.channel() }),
   });
@@ -125,7 +125,7 @@ test("what is written before any path is up leaves with the first one, signed by
   await settle();
   const [frame] = parts.ws.last.sent.filter(({ type }) => type === "send");
   assert.equal(JSON.parse(frame.env).sender, parts.identity.peerId);
-  assert.equal(await verifier(crypto.subtle)(parts.room.peerId, frame), "good");
+  assert.equal(await verifySealed(verifier(crypto.subtle), parts.room.peerId, frame), "good");
 });
 
 test("a change of rung sends everything unacked again, under the same ids and in order", async () => {

@@ -4,6 +4,7 @@
  * @typedef {object} World the outside, handed in so that tests can bring their own
  * @property {typeof fetch} fetch
  * @property {typeof WebSocket} WebSocket
+ * @property {typeof globalThis.RTCPeerConnection | undefined} RTCPeerConnection absent where a browser or its owner forbids it
  * @property {(run: () => void, ms: number) => number} setTimeout
  * @property {(timer: number | undefined) => void} clearTimeout
  * @property {() => number} now monotonic milliseconds

@@ -1,4 +1,4 @@
-// The shell of the node ladder: performs what step() decides, asks for echoes, and feeds back what happened.
+// The shell of one ladder: performs what step() decides, asks for echoes, and feeds back what happened.
 
 import { answered, beat, fresh, heard, qualityOf } from "./echo.js";
 import { isGood } from "./ladder/quality.js";
@@ -14,6 +14,7 @@ import { CLOSE } from "./wire/protocol.gen.js";
  * @property {(rung: string, frame: import("./wire/codec.js").Frame) => void} frame
  * @property {(rows: import("./roster.js").RosterRow[]) => void} roster
  * @property {(rung: string | null, before: string | null) => void} use
+ * @property {(rung: string, evidence: string) => void} [ended] a dial or a link is over, and not by our wish
  * @property {(rung: string, ending: import("./rungs/index.js").Ending) => void} refused the node does not want us back
  * @property {() => void} changed something that is shown
  */
@@ -84,8 +85,22 @@ export class Driver {
       this.barred.clear();
       this.feed({ type: "strategy_changed", allowed: this.allowed });
     }
+    for (const { link, up } of this.links.values()) if (up) link.refresh();
     this.feed({ type: "network_changed" });
     this.askAll();
+  }
+
+  /** The other end dials this rung: whether it is dialled here too. @param {string} name */
+  called(name) {
+    const { count } = this;
+    this.feed({ type: "called", rung: name });
+    return this.count > count && this.links.has(name);
+  }
+
+  /** Another strategy. @param {readonly string[]} allowed */
+  allow(allowed) {
+    this.allowed = allowed;
+    this.feed({ type: "strategy_changed", allowed: allowed.filter((rung) => !this.barred.has(rung)) });
   }
 
   /** Ends every link and climbs afresh, for instance under another name. */
@@ -198,6 +213,7 @@ export class Driver {
     if (!up) this.feed({ type: "failed", rung: name, what, evidence, spread });
     else if (code === RESTART) this.keepBack({ type: "closed", rung: name, evidence, spread });
     else this.feed({ type: "closed", rung: name, evidence, spread });
+    this.told.ended?.(name, evidence);
     if (!final) return;
     this.barred.set(name, evidence);
     this.feed({ type: "strategy_changed", allowed: this.allowed.filter((rung) => !this.barred.has(rung)) });
@@ -205,8 +221,7 @@ export class Driver {
   }
 
   /**
-   * The node closes every socket of a process at once; their pages do not all turn to another rung at once.
-   *
+   * A restart ends many sockets at once; their pages do not all turn to another rung in one instant.
    * @param {{type: "closed", rung: string, evidence: string, spread: number}} closed
    */
   keepBack(closed) {
@@ -238,6 +253,7 @@ export class Driver {
     const every = name === this.state.active ? kind.echo.active : kind.echo.standby;
     const { echo, ask, dead } = beat(held.echo, every, this.world.now());
     held.echo = echo;
+    if (ask === null && echo.asked?.counted) held.link.refresh();
     if (dead) {
       held.link.close();
       this.ended(name, { what: "closed", evidence: "nothing came in for 4 s", final: false, code: "silent" });

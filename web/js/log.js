@@ -1,9 +1,11 @@
 // This page's copy of the room's log: takes in what links and history bring, checks it, and knows what is missing.
 
+import { Arrivals } from "./arrivals.js";
 import { resumeAfter } from "./coverage.js";
 import { format } from "./hlc.js";
 import { History } from "./history.js";
 import * as timelines from "./timeline.js";
+import { verifySealed } from "./verify.js";
 import { readCursor, readEnvelope, writeCursor } from "./wire/codec.js";
 import { isGuest, labelOf } from "./wire/ids.js";
 
@@ -15,7 +17,7 @@ import { isGuest, labelOf } from "./wire/ids.js";
  * @property {import("./api.js").World} world
  * @property {string} room
  * @property {string} mark how far this profile has read: a cursor, or empty
- * @property {(sender: string, sealed: Sealed) => Promise<Proof>} verify
+ * @property {import("./verify.js").Verify} verify
  * @property {(sender: string, id: string) => boolean} isMine
  * @property {(message: import("./timeline.js").Logged) => void} seen a message of the log came in
  * @property {(reason: string) => void} replaced the node's log is another one, or was cut
@@ -31,13 +33,14 @@ export class Log {
     this.proofs = new Map();
     /** @type {Map<string, Sealed>} */
     this.copies = new Map();
+    this.arrivals = new Arrivals();
     /** @type {Map<string, string>} what authors were last called, for kinds that do not say */
     this.names = new Map();
     this.history = new History({
       world: parts.world,
       room: parts.room,
       timeline: this.timeline,
-      take: (copy, older) => this.take(copy, older),
+      take: (copy, older) => this.take(copy, older, "history"),
       replaced: parts.replaced,
       changed: parts.changed,
     });
@@ -84,16 +87,33 @@ export class Log {
   }
 
   /**
-   * A message of the log, live or from a page of history.
+   * A message that came from its author, or from another member, without the node. True when it was known already.
+   * @param {Sealed} sealed
+   * @param {Proof} proof
+   * @param {import("./arrivals.js").Copy} copy
+   */
+  direct(sealed, proof, copy) {
+    const message = this.shownForm({ ...sealed, seq: 0, at: 0 });
+    const key = keyOf(message);
+    const { what } = timelines.direct(this.timeline, message);
+    this.proofs.set(key, proof);
+    this.arrivals.note(key, copy);
+    return what === "same";
+  }
+
+  /**
+   * A message of the log, live or from a page of history; `rung` brought it.
    * @param {import("./history.js").Copy} copy
    * @param {boolean} older
+   * @param {string} rung
    */
-  take(copy, older) {
+  take(copy, older, rung) {
     const { seq, at } = copy;
     const sealed = { env: copy.env, sig: copy.sig, pk: copy.pk };
     const message = { ...this.shownForm(copy), seq, at };
     timelines.logged(this.timeline, message, older || !this.history.loaded);
     if (message.mine) this.copies.set(keyOf(message), sealed);
+    this.arrivals.note(keyOf(message), { rung, at: this.parts.world.now(), from: null });
     this.parts.seen(message);
     void this.check(message, sealed);
     if (!older) void this.history.fill();
@@ -123,7 +143,7 @@ export class Log {
   async check(message, sealed) {
     const key = keyOf(message);
     if (message.kind === "unreadable" || this.proofs.get(key) === "good") return;
-    const proof = await this.parts.verify(message.sender, sealed).catch(() => /** @type {const} */ ("unknown"));
+    const proof = await verifySealed(this.parts.verify, message.sender, sealed).catch(() => /** @type {const} */ ("unknown"));
     this.proofs.set(key, proof);
     if (proof === "bad") this.parts.changed();
   }

@@ -21,6 +21,7 @@ import { LIMITS } from "./wire/protocol.gen.js";
 const world = {
   fetch: (...asked) => fetch(...asked),
   WebSocket,
+  RTCPeerConnection: window.RTCPeerConnection,
   setTimeout: (run, ms) => window.setTimeout(run, ms),
   clearTimeout: (timer) => window.clearTimeout(timer),
   now: () => performance.now(),
@@ -172,6 +173,8 @@ const makeRoom = (asked, name, who, changed) => new Room({
   session,
   identity: who,
   kinds: RUNG_KINDS,
+  strategy: "auto",
+  forced: new URLSearchParams(location.search).get("rung"),
   place: location,
   verify,
   own: profile.readOwn(asked),

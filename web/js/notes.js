@@ -8,7 +8,10 @@ const MOST = 200;
 const SETTLED_MS = 2_000;
 
 /** @type {Readonly<Record<string, string>>} */
-export const PATH_NAMES = { "websocket-direct": "WebSocket", "http-polling": "HTTP polling" };
+export const PATH_NAMES = {
+  "webrtc-stun": "Direct", "webrtc-turn": "Relay", "websocket-direct": "WebSocket", "http-polling": "HTTP polling",
+  "lan-broadcast": "Local network",
+};
 
 /** @type {Readonly<Record<string, string>>} */
 const LOG_WORDS = {
@@ -28,6 +31,8 @@ export class Notes {
     this.count = 0;
     /** @type {string | null} */
     this.shownPath = null;
+    /** @type {Map<string, string | null>} the path to each session as the timeline last told it */
+    this.peerPaths = new Map();
     /** @type {Note[]} */
     this.list = [];
   }
@@ -64,6 +69,26 @@ export class Notes {
       if (current() !== rung || before === rung) return;
       this.shownPath = rung;
       this.add("path", `Path: ${PATH_NAMES[before ?? ""] ?? before} → ${PATH_NAMES[rung] ?? rung}`);
+      changed();
+    }, SETTLED_MS);
+  }
+
+  /**
+   * The same for the path to one session of somebody; without a direct path it is the node's.
+   * @param {string} name
+   * @param {string} key of the session
+   * @param {string | null} rung
+   * @param {() => string | null} current
+   * @param {() => void} changed
+   */
+  peerPath(name, key, rung, current, changed) {
+    this.world.setTimeout(() => {
+      const before = this.peerPaths.get(key);
+      if (current() !== rung || before === rung || (before === undefined && rung === null)) return;
+      this.peerPaths.set(key, rung);
+      if (before === undefined) return;
+      const [from, to] = [before, rung].map((path) => (path === null ? "node" : PATH_NAMES[path] ?? path));
+      this.add("path", `${name}: ${from} → ${to}`);
       changed();
     }, SETTLED_MS);
   }

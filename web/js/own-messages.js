@@ -27,6 +27,8 @@ const FRAME_REST = 1024;
  * @property {(ids: ReadonlySet<string>) => void} keepOwn
  * @property {import("./keeper.js").KeeperParts["store"]} store
  * @property {import("./keeper.js").KeeperParts["streams"]} streams
+ * @property {() => boolean} keeps whether what is said now is for the node's log
+ * @property {(id: string, sealed: import("./wire/codec.js").Sealed) => void} sealed for whom the message can be told directly
  * @property {() => void} changed
  */
 
@@ -39,7 +41,11 @@ export class OwnMessages {
     this.sender = new Sender({
       world, room, identity, nodeNow, current,
       restamped: (message) => timelines.queue(this.timeline, message),
-      sealed: (message, sealed) => this.keeper.keep(message, sealed),
+      keeps: parts.keeps,
+      sealed: (message, sealed, keep) => {
+        if (keep) this.keeper.keep(message, sealed);
+        parts.sealed(message.id, sealed);
+      },
       settled: (message) => this.keeper.drop(message),
       refused: (message, reason) => this.refuse(message, reason),
     });
@@ -158,6 +164,19 @@ export class OwnMessages {
     const sender = this.sender.messages.get(frame["id"])?.sender;
     this.sender.settled(frame["id"]);
     if (sender !== undefined) this.parts.log.acked(sender, /** @type {any} */ (frame));
+  }
+
+  /**
+   * Somebody has these messages of this page: those that the node does not keep are done.
+   * @param {readonly string[]} ids
+   */
+  handed(ids) {
+    for (const id of ids) {
+      const message = this.sender.messages.get(id);
+      if (!message || this.sender.box.some((held) => held.id === id)) continue;
+      timelines.handed(this.timeline, message);
+      this.sender.settled(id);
+    }
   }
 
   /** A message of the log came in. @param {import("./timeline.js").Logged} message */

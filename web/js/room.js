@@ -1,8 +1,9 @@
 // One open room: ties the ladder, the log, the own messages and the people together into what the page shows.
 
+import { Direct } from "./direct.js";
 import { Driver } from "./driver.js";
 import { joinFields } from "./join.js";
-import { allowedToNode, NODE_LADDER } from "./ladder/policy.js";
+import { NODE_LADDER, plan } from "./ladder/policy.js";
 import { Log } from "./log.js";
 import { guess, learn, nodeTime, notBefore } from "./node-clock.js";
 import { Notes } from "./notes.js";
@@ -29,8 +30,10 @@ import { LIMITS } from "./wire/protocol.gen.js";
  * @property {string} session
  * @property {import("./identity.js").Identity} identity
  * @property {ReadonlyMap<string, import("./rungs/index.js").RungKind>} kinds
+ * @property {string} strategy which rungs may carry messages
+ * @property {string | null} forced the one rung that may, for tests and trials
  * @property {{protocol: string, host: string, hostname: string, origin: string}} place where the page came from
- * @property {(sender: string, sealed: import("./wire/codec.js").Sealed) => Promise<import("./verify.js").Proof>} verify
+ * @property {import("./verify.js").Verify} verify
  * @property {ReadonlySet<string>} own ids of messages sent from this profile earlier
  * @property {string} mark how far this profile has read: a cursor, or empty
  * @property {import("./keeper.js").KeeperParts["store"]} store where unacked messages are kept
@@ -56,11 +59,14 @@ export class Room {
     /** @type {import("./rungs/index.js").Ending | null} */
     this.refusal = null;
     this.joined = false;
+    this.plan = plan(parts.strategy, parts.forced);
     this.notes = new Notes(() => this.nodeNow(), world);
     this.people = new People(room, this.notes, () => this.peerId);
     this.log = this.makeLog();
     this.driver = this.makeDriver();
     this.mine = this.makeOwn();
+    this.direct = this.makeDirect();
+    this.direct.peers.allow(this.plan.peers);
   }
 
   /** The id under which this page speaks. */
@@ -91,6 +97,7 @@ export class Room {
   stop() {
     this.driver.stop();
     this.mine.stop();
+    this.direct.stop();
     this.log.history.stopped = true;
   }
 
@@ -142,6 +149,7 @@ export class Room {
   wake() {
     this.refusal = null;
     this.driver.networkChanged();
+    this.direct.peers.networkChanged();
     if (!this.log.history.loaded) void this.log.history.start();
   }
 
@@ -158,6 +166,7 @@ export class Room {
       seen: (message) => {
         this.clock = notBefore(this.clock, message.at, world.now());
         this.mine.seen(message);
+        this.direct.logged(message);
       },
       replaced: (reason) => {
         this.notes.log(reason);
@@ -176,20 +185,50 @@ export class Room {
       nodeNow: () => this.nodeNow(),
       limits: () => this.facts,
       current: () => this.driver.current(),
+      keeps: () => this.plan.keeps,
+      sealed: (id, sealed) => this.direct.say(id, sealed),
     });
+  }
+
+  /** @returns {Direct} */
+  makeDirect() {
+    const { kinds, session, verify, changed } = this.parts;
+    const { world, room, identity, log } = this;
+    return new Direct({
+      world, room, identity, log, kinds, session, verify, changed,
+      peerId: () => this.peerId,
+      token: () => this.token,
+      nodeNow: () => this.nodeNow(),
+      toNode: (frame) => {
+        const current = this.driver.current();
+        current?.link.send(frame);
+        return current !== null;
+      },
+      got: (_from, ids) => this.mine.handed(ids),
+      used: (peer, rung) => this.notes.peerPath(peer.remote.name, peer.key, rung, () => peer.rung, changed),
+    });
+  }
+
+  /** Takes another strategy, or forces one rung. @param {string} strategy @param {string | null} forced */
+  choose(strategy, forced) {
+    this.plan = plan(strategy, forced);
+    this.driver.allow(this.plan.node);
+    this.direct.peers.allow(this.plan.peers);
+    this.parts.changed();
   }
 
   makeDriver() {
     return new Driver({
       kinds: this.parts.kinds,
       config: NODE_LADDER,
-      allowed: allowedToNode("auto", NODE_LADDER.rungs),
+      allowed: this.plan.node,
       context: this.makeContext(),
       told: {
         opened: (_rung, welcome) => welcome && this.welcomed(welcome),
-        frame: (_rung, frame) => this.received(frame),
+        frame: (rung, frame) => this.received(rung, frame),
         roster: (rows) => {
           this.people.replace(rows);
+          this.metPeople();
           this.parts.changed();
         },
         use: (rung) => this.used(rung),
@@ -228,7 +267,13 @@ export class Room {
     this.keepToken(welcome["token"]);
     this.clock = learn(this.clock, welcome["now"], now - 400, now);
     this.log.follow({ logId: welcome["log_id"], floor: welcome["floor"], head: welcome["head"] });
+    this.direct.relay.take(welcome["turn"]);
     this.people.replace(checkRoster(welcome["roster"]));
+    this.metPeople();
+  }
+
+  metPeople() {
+    this.direct.peers.follow([...this.people.roster.values()]);
   }
 
   /** @param {string | null} rung */
@@ -238,14 +283,18 @@ export class Room {
     queueMicrotask(() => this.mine.sender.pump());
   }
 
-  /** @param {Frame} frame */
-  received(frame) {
+  /**
+   * @param {string} rung
+   * @param {Frame} frame
+   */
+  received(rung, frame) {
     switch (frame.type) {
       case "message":
-        this.log.take(/** @type {any} */ (frame), false);
+        this.log.take(/** @type {any} */ (frame), false, rung);
         break;
       case "ack":
         this.mine.acked(frame);
+        this.direct.settled(frame["id"]);
         break;
       case "pong":
         this.ponged(frame);
@@ -260,7 +309,12 @@ export class Room {
       case "peer_left":
       case "peer_named":
         this.people.change(/** @type {any} */ (frame));
+        this.metPeople();
         break;
+      case "offer":
+      case "answer":
+      case "ice":
+        return this.direct.peers.signalled(frame);
       default:
         return;
     }
@@ -281,6 +335,7 @@ export class Room {
       this.clock = { offset: time - device, slack: 500, learnt: device };
     }
     if (typeof id !== "string") return;
+    if (typeof retry !== "number" && code !== "clock") this.direct.settled(id);
     this.mine.sender.fault({ id, code, detail, retry: typeof retry === "number" ? retry : null, now: time });
   }
 }

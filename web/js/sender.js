@@ -3,7 +3,7 @@
 import { format, observe, stamp, tooFarAhead, ZERO } from "./hlc.js";
 import { empty, nextTry, postpone, put, take, without } from "./outbox.js";
 import { toHex } from "./wire/bytes.js";
-import { frameBytes, sendFrame, signedText, writeEnvelope } from "./wire/codec.js";
+import { frameBytes, readEnvelope, sendFrame, signedText, writeEnvelope } from "./wire/codec.js";
 import { uuid7 } from "./wire/ids.js";
 
 /** @typedef {import("./timeline.js").Message} Message */
@@ -16,7 +16,8 @@ import { uuid7 } from "./wire/ids.js";
  * @property {() => number} nodeNow
  * @property {() => {number: number, link: import("./rungs/index.js").Link, window: import("./outbox.js").Window} | null} current
  * @property {(message: Message) => void} restamped
- * @property {(message: Message, sealed: import("./wire/codec.js").Sealed) => void} sealed it waits from now on
+ * @property {() => boolean} keeps whether what is said now is for the node's log
+ * @property {(message: Message, sealed: import("./wire/codec.js").Sealed, keep: boolean) => void} sealed it waits from now on
  * @property {(message: Message) => void} settled the node has it
  * @property {(message: Message, reason: string) => void} refused
  */
@@ -83,7 +84,8 @@ export class Sender {
     const { id, sender, kind, hlc, name } = message;
     this.n += 1;
     const body = { text: message.text ?? "", name };
-    const env = writeEnvelope({ id, room: this.room, sender, stream: this.stream, n: this.n, kind, hlc, body });
+    const { room, stream, n } = this;
+    const env = writeEnvelope({ id, room, sender, stream, n, kind, hlc, body, keep: this.parts.keeps() });
     const { pk } = this.identity;
     return pk ? { env, sig: await this.identity.sign(signedText(env)), pk } : { env };
   }
@@ -95,7 +97,9 @@ export class Sender {
   post(message, sealed) {
     const { id, hlc } = message;
     if (this.messages.get(id) !== message) return;
-    this.parts.sealed(message, sealed);
+    const keep = readEnvelope(sealed.env)?.keep !== false;
+    this.parts.sealed(message, sealed, keep);
+    if (!keep) return;
     this.box = put(this.box, { id, hlc, sealed, bytes: frameBytes(sealed) });
     this.pump();
   }

@@ -14,10 +14,11 @@ import { cover, firstGap, readFrom } from "./coverage.js";
 import { parse } from "./hlc.js";
 
 /**
- * queued: on this device, being sent · node: in the node's log · failed: refused, with a reason ·
+ * queued: on this device, being sent · direct: came from browser to browser, or is known to have arrived that way, and
+ * has not been seen in the log · node: in the node's log · failed: refused, with a reason ·
  * kept: shown here, but the log that held it is gone or has let go of it.
  *
- * @typedef {"queued" | "node" | "failed" | "kept"} Standing
+ * @typedef {"queued" | "direct" | "node" | "failed" | "kept"} Standing
  */
 
 /**
@@ -85,6 +86,32 @@ export function queue(room, message) {
   const known = held(room, message);
   if (known?.state === "node" || (known?.state === "queued" && known.hlc === message.hlc)) return same(room, known);
   return show(room, { ...message, state: "queued", reason: null, seq: null, at: null, ...ON_TIME });
+}
+
+/**
+ * Shows a message that came from browser to browser. What is known already stays.
+ *
+ * @param {Timeline} room
+ * @param {Message} message
+ * @returns {Change}
+ */
+export function direct(room, message) {
+  const known = held(room, message);
+  if (known !== undefined) return same(room, known);
+  return show(room, { ...message, state: "direct", reason: null, seq: null, at: null, ...arrival(room, message) });
+}
+
+/**
+ * Somebody has an own message that the node does not keep. Null for a message that is not shown.
+ *
+ * @param {Timeline} room
+ * @param {{sender: string, id: string}} message
+ * @returns {Change | null}
+ */
+export function handed(room, message) {
+  const known = held(room, message);
+  if (known === undefined) return null;
+  return known.state === "queued" ? show(room, { ...known, state: "direct" }) : same(room, known);
 }
 
 /**
@@ -318,7 +345,7 @@ function isBefore(one, other) {
  * @returns {{late: boolean, behind: number}}
  */
 function arrival(room, message) {
-  const newest = room.lines.findLast(({ state }) => state === "node" || state === "kept");
+  const newest = room.lines.findLast(({ state }) => state !== "queued" && state !== "failed");
   if (newest === undefined || isBefore(newest, message)) return ON_TIME;
   return { late: true, behind: parse(newest.hlc).ms - parse(message.hlc).ms };
 }

@@ -19,13 +19,18 @@ import { isGuest, peerIdOf } from "./wire/ids.js";
 export const sha512 = (subtle) => async (bytes) => new Uint8Array(await subtle.digest("SHA-512", bytes));
 
 /**
+ * Whether `sender` signed a text; `pk` is the key that was sent along.
+ * @typedef {(sender: string, signed: {text: string, sig?: string | undefined, pk?: string | undefined}) => Promise<Proof>} Verify
+ */
+
+/**
  * @param {SubtleCrypto | undefined} subtle
- * @returns {(sender: string, sealed: import("./wire/codec.js").Sealed) => Promise<Proof>}
+ * @returns {Verify}
  */
 export function verifier(subtle) {
   /** @type {Map<string, Promise<KnownKey | null>>} */
   const keys = new Map();
-  return async (sender, { env, sig, pk }) => {
+  return async (sender, { text, sig, pk }) => {
     if (isGuest(sender)) return "guest";
     if (!subtle) return "unknown";
     const signature = fromBase64url(sig ?? "");
@@ -34,9 +39,17 @@ export function verifier(subtle) {
     keys.set(pk, known);
     const found = await known;
     if (found?.peerId !== sender) return "bad";
-    return (await found.holds(signature, utf8(signedText(env)))) ? "good" : "bad";
+    return (await found.holds(signature, utf8(text))) ? "good" : "bad";
   };
 }
+
+/**
+ * The same for an envelope.
+ * @param {Verify} verify
+ * @param {string} sender
+ * @param {import("./wire/codec.js").Sealed} sealed
+ */
+export const verifySealed = (verify, sender, { env, sig, pk }) => verify(sender, { text: signedText(env), sig, pk });
 
 /**
  * Null for a browser without Ed25519; a key that is none fails as before.

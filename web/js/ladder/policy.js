@@ -72,6 +72,16 @@ export const NODE_LADDER = Object.freeze({
 });
 
 /**
+ * The ladder from this page to one session of somebody else; the ladder to the node is the floor below it.
+ *
+ * @type {Readonly<Config>}
+ */
+export const PEER_LADDER = Object.freeze({
+  ...DEFAULTS,
+  rungs: RUNGS.filter(({ name }) => name === "webrtc-stun" || name === "webrtc-turn"),
+});
+
+/**
  * The names among `rungs` that may carry messages under `strategy`, in the order given.
  * Throws RangeError for a strategy that does not exist.
  *
@@ -97,4 +107,22 @@ export function allowed(strategy, rungs) {
 export function allowedToNode(strategy, rungs) {
   const listed = allowed(strategy, rungs);
   return listed.length > 0 ? listed : rungs.map(({ name }) => name);
+}
+
+/**
+ * What a page does under a strategy, or with one rung forced: the rungs that may reach other pages, those that may
+ * reach the node, and whether messages go into the node's log at all.
+ *
+ * @param {string} strategy
+ * @param {string | null} [forced] one rung, which then carries the messages alone
+ * @returns {{peers: string[], node: string[], keeps: boolean}}
+ */
+export function plan(strategy, forced = null) {
+  const toPeers = allowed(strategy, PEER_LADDER.rungs);
+  const toNode = allowedToNode(strategy, NODE_LADDER.rungs);
+  if (forced === null) return { peers: toPeers, node: toNode, keeps: strategy !== "p2p-only" };
+  const only = (/** @type {readonly Place[]} */ rungs) => rungs.map(({ name }) => name).filter((name) => name === forced);
+  const node = only(NODE_LADDER.rungs);
+  const all = NODE_LADDER.rungs.map(({ name }) => name);
+  return { peers: only(PEER_LADDER.rungs), node: node.length > 0 ? node : all, keeps: true };
 }

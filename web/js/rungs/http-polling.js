@@ -117,6 +117,9 @@ class PollingLink {
     if (active) void this.read();
   }
 
+  /** Every request finds its own way. */
+  refresh() {}
+
   async read() {
     if (this.polling) return;
     this.polling = true;

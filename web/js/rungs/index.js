@@ -1,6 +1,7 @@
-// The rungs a page can use towards its node, and what every rung is given and gives back.
+// The rungs a page can use towards its node and towards other pages, and what every rung is given and gives back.
 
 import { httpPolling } from "./http-polling.js";
+import { webrtcStun, webrtcTurn } from "./webrtc.js";
 import { websocketDirect } from "./websocket-direct.js";
 
 /**
@@ -36,6 +37,7 @@ import { websocketDirect } from "./websocket-direct.js";
  * @typedef {object} Link a dial, and the open link it becomes
  * @property {(frame: object) => void} send
  * @property {(active: boolean) => void} activate
+ * @property {() => void} refresh look for another way to the same place, where the rung has any
  * @property {() => void} close
  */
 
@@ -48,4 +50,6 @@ import { websocketDirect } from "./websocket-direct.js";
  */
 
 /** @type {ReadonlyMap<string, RungKind>} */
-export const RUNG_KINDS = new Map([websocketDirect, httpPolling].map((rung) => [rung.name, rung]));
+export const RUNG_KINDS = new Map(
+  [webrtcStun, webrtcTurn, websocketDirect, httpPolling].map((rung) => [rung.name, rung]),
+);

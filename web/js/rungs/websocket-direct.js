@@ -136,6 +136,9 @@ class SocketDial {
   /** A socket delivers by itself, in use or not. */
   activate() {}
 
+  /** TCP has one way only. */
+  refresh() {}
+
   close() {
     if (this.over) return;
     this.finish();

@@ -7,7 +7,7 @@ import { DOWN } from "./protocol.gen.js";
  * A frame of a known type; the fields that DOWN names are there and have their kinds, which is why they may be read plainly.
  * @typedef {{type: string, [field: string]: any}} Frame
  * @typedef {{id: string, room: string, sender: string, stream: string, n: number, kind: string, hlc: string,
- *            body: {text?: string, name?: string}}} Envelope
+ *            body: {text?: string, name?: string}, keep?: boolean}} Envelope `keep: false` is for no log
  * @typedef {{env: string, sig?: string | undefined, pk?: string | undefined}} Sealed
  */
 
@@ -92,8 +92,8 @@ export function readEnvelope(env) {
  * @param {Envelope} fields
  */
 export function writeEnvelope(fields) {
-  const { id, room, sender, stream, n, kind, hlc, body } = fields;
-  return JSON.stringify({ id, room, sender, stream, n, kind, hlc, body });
+  const { id, room, sender, stream, n, kind, hlc, body, keep } = fields;
+  return JSON.stringify({ id, room, sender, stream, n, kind, hlc, body, ...(keep === false && { keep }) });
 }
 
 /** @param {string} env what an envelope's signature covers */

@@ -1,0 +1,199 @@
+// The direct paths of one room: a ladder for each session of somebody else, own messages out, theirs in.
+
+import { isSamePerson, keyOf, Peer } from "./peer.js";
+import { worth } from "./mesh.js";
+
+/** @typedef {import("./roster.js").Person} Person */
+/** @typedef {import("./wire/codec.js").Sealed} Sealed */
+
+/**
+ * @typedef {object} PeersParts
+ * @property {import("./api.js").World} world
+ * @property {string} room
+ * @property {() => {peerId: string, session: string}} self
+ * @property {ReadonlyMap<string, import("./rungs/index.js").RungKind>} kinds
+ * @property {import("./relay.js").Relay} relay
+ * @property {(frame: object) => void} signal
+ * @property {(text: string) => Promise<{sig: string, pk: string} | null>} sign
+ * @property {import("./verify.js").Verify} verify
+ * @property {(sealed: Sealed, from: {peerId: string, session: string}, rung: string) => void} message
+ * @property {(from: {peerId: string, session: string}, ids: readonly string[], rung: string) => void} got
+ * @property {(peer: Peer, rung: string | null, before: string | null) => void} used
+ * @property {() => void} changed
+ */
+
+/** Own messages kept for those who come within reach, when the node does not keep them. */
+const MOST_KEPT = 500;
+
+/** Word of what came goes out after this pause. */
+const GOT_MS = 30;
+
+export class Peers {
+  /** @param {PeersParts} parts */
+  constructor(parts) {
+    this.parts = parts;
+    this.world = parts.world;
+    /** @type {Map<string, Peer>} */
+    this.held = new Map();
+    /** @type {Map<string, {sealed: Sealed, got: Set<string>}>} own messages that not everybody can have yet */
+    this.own = new Map();
+    /** @type {Map<string, number>} when each peer last spoke or was spoken to, monotonic ms */
+    this.spoke = new Map();
+    /** @type {Map<Peer, string[]>} */
+    this.came = new Map();
+    /** @type {readonly Person[]} */
+    this.people = [];
+    /** @type {readonly string[]} */
+    this.allowed = [];
+    this.count = 0;
+    this.stopped = false;
+    /** @type {number | undefined} */
+    this.gotTimer = undefined;
+  }
+
+  /** The people of the roster: a ladder begins for each session that is worth one, and ends with it. @param {readonly Person[]} people */
+  follow(people) {
+    if (this.stopped) return;
+    this.people = people;
+    const self = this.parts.self();
+    const others = people.flatMap(({ peerId, name, verified, sessions }) =>
+      isSamePerson(peerId, self.peerId)
+        ? []
+        : sessions.filter((session) => session !== self.session).map((session) => ({ peerId, session, name, verified })));
+    const wanted = new Map(worth(others, this.spoke).map((remote) => [keyOf(remote), remote]));
+    for (const peer of [...this.held.values()]) {
+      peer.present = others.some((remote) => keyOf(remote) === peer.key);
+      if (!wanted.has(peer.key) && (peer.present || peer.rung === null)) this.drop(peer);
+    }
+    for (const [key, remote] of wanted) {
+      const known = this.held.get(key);
+      if (known) known.remote = remote;
+      else this.begin(remote);
+    }
+  }
+
+  /** @param {import("./peer.js").Remote} remote */
+  begin(remote) {
+    const { parts, world } = this;
+    const peer = new Peer({
+      world, remote,
+      room: parts.room, self: parts.self, kinds: parts.kinds, relay: parts.relay,
+      allowed: this.allowed,
+      signal: parts.signal, sign: parts.sign, verify: parts.verify,
+      nextCall: () => (this.count += 1),
+      heard: (from, frame, rung) => this.heard(from, frame, rung),
+      used: (from, rung, before) => this.used(from, rung, before),
+      changed: parts.changed,
+    });
+    this.held.set(peer.key, peer);
+    peer.start();
+    return peer;
+  }
+
+  /** @param {Peer} peer */
+  drop(peer) {
+    peer.stop();
+    this.held.delete(peer.key);
+    this.came.delete(peer);
+  }
+
+  /** Which direct rungs may be used from now on. @param {readonly string[]} allowed */
+  allow(allowed) {
+    this.allowed = allowed;
+    for (const peer of this.held.values()) peer.allow(allowed);
+  }
+
+  /** A signal that the node passed on; somebody the roster does not name yet may call first. @param {import("./wire/codec.js").Frame} frame */
+  signalled(frame) {
+    const remote = { peerId: String(frame["peer_id"]), session: String(frame["session"]) };
+    const peer = this.held.get(keyOf(remote)) ?? this.stranger(remote);
+    peer?.signalled(frame.type, frame["payload"]);
+  }
+
+  /** @param {{peerId: string, session: string}} remote */
+  stranger(remote) {
+    const person = this.people.find(({ peerId }) => peerId === remote.peerId);
+    if (!person?.sessions.includes(remote.session) || keyOf(remote) === keyOf(this.parts.self())) return undefined;
+    return this.begin({ ...remote, name: person.name, verified: person.verified });
+  }
+
+  /**
+   * An own message goes to everybody in direct reach now, and to those who come into reach before the node has it.
+   * @param {string} id
+   * @param {Sealed} sealed
+   */
+  say(id, sealed) {
+    this.own.delete(id);
+    this.own.set(id, { sealed, got: new Set() });
+    for (const old of [...this.own.keys()].slice(0, Math.max(0, this.own.size - MOST_KEPT))) this.own.delete(old);
+    for (const peer of this.held.values()) peer.send({ type: "message", ...sealed });
+  }
+
+  /** The node has it, or refused it: everybody who lacks it reads it there. @param {string} id */
+  settled(id) {
+    this.own.delete(id);
+  }
+
+  /**
+   * @param {Peer} peer
+   * @param {string | null} rung
+   * @param {string | null} before
+   */
+  used(peer, rung, before) {
+    if (rung !== null) {
+      for (const { sealed, got } of this.own.values()) if (!got.has(peer.key)) peer.send({ type: "message", ...sealed });
+    } else if (!peer.present) {
+      queueMicrotask(() => this.follow(this.people));
+    }
+    this.parts.used(peer, rung, before);
+  }
+
+  /**
+   * @param {Peer} peer
+   * @param {import("./wire/codec.js").Frame} frame
+   * @param {string} rung
+   */
+  heard(peer, frame, rung) {
+    if (frame.type === "message") {
+      const { env, sig, pk } = frame;
+      this.spoke.set(peer.remote.peerId, this.world.now());
+      this.parts.message({ env, sig, pk }, peer.remote, rung);
+    } else if (frame.type === "got") {
+      for (const id of frame["ids"]) this.own.get(id)?.got.add(peer.key);
+      this.parts.got(peer.remote, frame["ids"], rung);
+    }
+  }
+
+  /**
+   * Tells the session that its message is stored in this page.
+   * @param {{peerId: string, session: string}} from
+   * @param {string} id
+   */
+  confirm(from, id) {
+    const peer = this.held.get(keyOf(from));
+    if (!peer) return;
+    this.came.set(peer, [...(this.came.get(peer) ?? []), id]);
+    if (this.came.size > 1 || this.came.get(peer)?.length !== 1) return;
+    this.gotTimer = this.world.setTimeout(() => this.tellGot(), GOT_MS);
+  }
+
+  tellGot() {
+    const came = [...this.came];
+    this.came.clear();
+    for (const [peer, ids] of came) {
+      for (let from = 0; from < ids.length; from += 256) peer.send({ type: "got", ids: ids.slice(from, from + 256) });
+    }
+  }
+
+  /** This device woke, or its network is another one. */
+  networkChanged() {
+    for (const peer of this.held.values()) peer.driver.networkChanged();
+  }
+
+  stop() {
+    this.stopped = true;
+    this.world.clearTimeout(this.gotTimer);
+    for (const peer of this.held.values()) peer.stop();
+    this.held.clear();
+  }
+}
