@@ -21,7 +21,7 @@ from services.kernel.run import health as healths
 from services.kernel.run.clock import SystemClock
 from services.kernel.run.joining import Joining
 from services.kernel.run.limits import Budgets
-from services.kernel.run.listen import listen
+from services.kernel.run.listen import BACKLOG, listen
 from services.kernel.run.origin import Door, Tags
 from services.kernel.run.serve import Parts, http
 from services.kernel.run.settings import read_secret
@@ -85,6 +85,7 @@ async def _open(outside: socket.socket, sockets: Sockets) -> AsyncIterator[None]
         open_timeout=10,
         close_timeout=2,
         write_limit=_NEVER_PAUSE,
+        backlog=BACKLOG,
     )
     try:
         yield

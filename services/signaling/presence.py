@@ -10,7 +10,7 @@ import msgspec
 
 from services.kernel.bus import subjects
 from services.kernel.bus.base import Away, Lease, Leases
-from services.kernel.model.errors import unavailable
+from services.kernel.model.errors import Fault, unavailable
 from services.kernel.model.ids import RoomId
 from services.kernel.model.member import Member
 from services.kernel.wire.limits import LEASE_RENEW_S, LEASE_S, LEAVE_GRACE_S
@@ -21,6 +21,7 @@ from services.kernel.wire.roster import (
     Entry,
     Key,
     Left,
+    check_age,
     check_counts,
     check_label,
     check_owner,
@@ -45,11 +46,13 @@ class Presence:
 
     async def come(self, room: Room, link: Link) -> None:
         """Lets the session in and tells the room; raises Fault when the room or the address is full, a guest's
-        label is the name of a verified peer, the session is live and another's, or the socket has closed."""
+        label is the name of a verified peer, the session is live and another's, or this socket is not the
+        youngest of its session or has closed."""
         await self.look(room)
         mine = self._entry(link)
         here = room.view.entries | room.coming
         check_owner(link.key, link.owner, here)
+        check_age(mine, here)
         check_counts(mine, here, self._most_sockets, self._most_peers)
         if not mine.verified:
             check_label(mine.name, here.values())
@@ -78,11 +81,13 @@ class Presence:
         if leaving is not None:
             leaving.cancel()
         await self._hold(room, [mine])
-        if (
-            not link.outlet.open
-        ):  # it may have come back elsewhere: this one is the older, whatever the time is
+        try:  # it may have come back elsewhere meanwhile
+            if not link.outlet.open:
+                raise unavailable("the socket has closed")
+            check_age(mine, room.view.entries)
+        except Fault:
             await self._release(room, mine)
-            raise unavailable("the socket has closed")
+            raise
         old = room.links.get(link.key)
         if old is not None:
             room.replace(old)
@@ -170,7 +175,8 @@ class Presence:
             return
 
     def _entry(self, link: Link) -> Entry:
-        return entry(link.member, REFERENCE if link.reference else SOCKET, link.since, link.address)
+        via = REFERENCE if link.reference else SOCKET
+        return entry(link.member, via, link.since, link.address, link.challenged)
 
 
 def _live(leases: Mapping[str, Lease]) -> dict[Key, Entry]:

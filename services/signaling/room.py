@@ -41,10 +41,18 @@ class Link:
     """One joined socket."""
 
     def __init__(
-        self, member: Member, outlet: Outlet, *, reference: bool, since: int, address: bytes, owner: bool
+        self,
+        member: Member,
+        outlet: Outlet,
+        *,
+        reference: bool,
+        since: int,
+        address: bytes,
+        owner: bool,
+        challenged: int = 0,
     ) -> None:
         self.member, self.outlet, self.reference, self.address = member, outlet, reference, address
-        self.since, self.owner = since, owner
+        self.since, self.owner, self.challenged = since, owner, challenged
         self.payer = Payer(member.peer, member.verified, address)
         self.replaced = self.doubted = False
         self.watched = False
@@ -218,7 +226,7 @@ class Room:
 
     def _replaced_elsewhere(self, event: Came) -> None:
         link = self.links.get(event.entry.key)
-        if link is not None and event.entry.since >= link.since and event.entry.via != POLL:
+        if link is not None and event.entry.challenged >= link.challenged and event.entry.via != POLL:
             self.replace(link)
 
     def _probe(self, event: Doubted) -> None:

@@ -131,10 +131,10 @@ class Sockets:
             await connection.close(CloseCode.SLOW, "no progress for 10 s")
 
     async def _serve_own(self, connection: ServerConnection, request: Request, address: bytes) -> None:
-        outlet = Outlet(connection)
+        outlet, challenged = Outlet(connection), self._clock.wall_ms()
         try:
             try:
-                hello, admitted = await self._greet(connection, outlet, request)
+                hello, admitted = await self._greet(connection, outlet, request, challenged)
             except TimeoutError:
                 await connection.close(CloseCode.HELLO_LATE, "no hello within 5 s")
                 return
@@ -142,7 +142,15 @@ class Sockets:
             member, now = admitted.member, self._clock.wall_ms()
             await self._charge_join(admitted, Payer(member.peer, member.verified, address))
             async with self._rooms.use(member.room) as room:
-                link = Link(member, outlet, reference=False, since=now, address=address, owner=admitted.owner)
+                link = Link(
+                    member,
+                    outlet,
+                    reference=False,
+                    since=now,
+                    address=address,
+                    owner=admitted.owner,
+                    challenged=challenged,
+                )
                 await self._presence.come(room, link)
                 try:
                     self._welcome(room, link, after)
@@ -162,11 +170,11 @@ class Sockets:
         self._budgets.join(payer, known=known)
 
     async def _greet(
-        self, connection: ServerConnection, outlet: Outlet, request: Request
+        self, connection: ServerConnection, outlet: Outlet, request: Request, now: int
     ) -> tuple[Hello, Admitted]:
         """Challenge out, hello in; raises Fault, or TimeoutError after five seconds."""
         async with asyncio.timeout(HELLO_S):
-            outlet.send(Challenge(self._joining.nonce(), self._clock.wall_ms()))
+            outlet.send(Challenge(self._joining.nonce(), now))
             hello = codec.decode_up(await _text(connection))
         if not isinstance(hello, Hello) or _VERSION not in hello.v:
             raise Fault(ErrorCode.BAD_REQUEST, "the first frame is hello with v: [1]")

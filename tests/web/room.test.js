@@ -61,7 +61,7 @@ test("a link that falls silent is left within five seconds and the next one carr
   assert.ok(world.now() - cut <= 5000, String(world.now() - cut));
   await settle();
   assert.deepEqual(words(poll.last), ["through"]);
-  await world.pass(2600);
+  await world.pass(4000);
   assert.equal(ws.links.length, 2, "it dials the better rung again");
 });
 

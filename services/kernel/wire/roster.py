@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from services.kernel.model import mac
-from services.kernel.model.errors import ErrorCode, Fault
+from services.kernel.model.errors import ErrorCode, Fault, unavailable
 from services.kernel.model.ids import GUEST_PREFIX, PeerId, RoomId, SessionId, fold
 from services.kernel.model.member import Member
 from services.kernel.wire.frames import RelayedAnswer, RelayedIce, RelayedOffer, RosterPeer
@@ -20,7 +20,8 @@ POLL_SESSIONS = 16
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
     """One live session. `via` is socket, reference or poll; `since` is when it came (Unix ms);
-    `address` a keyed tag of the client's address (empty: not counted); `gone` its socket has closed.
+    `address` a keyed tag of the client's address (empty: not counted); `gone` its socket has closed;
+    `challenged` is when its socket was challenged (Unix ms; 0 without a challenge).
     """
 
     peer: PeerId
@@ -31,6 +32,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     since: int
     address: bytes = b""
     gone: bool = False
+    challenged: int = 0
 
     @property
     def key(self) -> Key:
@@ -38,9 +40,10 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
         return (self.peer, self.session)
 
 
-def entry(member: Member, via: str, since: int, address: bytes = b"") -> Entry:
+def entry(member: Member, via: str, since: int, address: bytes = b"", challenged: int = 0) -> Entry:
     """The roster entry of a member who comes now."""
-    return Entry(member.peer, member.session, member.name, member.verified, via, since, address)
+    session, verified = member.session, member.verified
+    return Entry(member.peer, session, member.name, verified, via, since, address, challenged=challenged)
 
 
 def field(key: Key) -> str:
@@ -73,6 +76,13 @@ def check_owner(key: Key, owner: bool, entries: Mapping[Key, Entry]) -> None:
     known = entries.get(key)
     if not owner and known is not None and not known.gone:
         raise Fault(ErrorCode.FORBIDDEN, "this session is live; it is taken over with its token only")
+
+
+def check_age(newcomer: Entry, entries: Mapping[Key, Entry]) -> None:
+    """Raises Fault(UNAVAILABLE) when the session has a younger socket: a process that was frozen is late."""
+    known = entries.get(newcomer.key)
+    if known is not None and not known.gone and known.challenged > newcomer.challenged:
+        raise unavailable("a younger socket of this session is here")
 
 
 def check_counts(newcomer: Entry, entries: Mapping[Key, Entry], most_sockets: int, most_peers: int) -> None:

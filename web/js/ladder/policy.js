@@ -20,6 +20,7 @@
  * @property {number} rest rule 5: the first, shortest rest
  * @property {number} longest rule 5: the longest rest
  * @property {number} patience rule 6: bad samples that taint a link
+ * @property {number} crowd the driver's: the longest time that it keeps back the end of a link which ended for many at once
  */
 
 /** @type {readonly Place[]} */
@@ -56,6 +57,7 @@ export const DEFAULTS = Object.freeze({
   rest: 2_000,
   longest: 60_000,
   patience: 3,
+  crowd: 1_000,
 });
 
 /**
