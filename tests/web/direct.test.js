@@ -103,7 +103,7 @@ test("own messages go out directly and to the node; who comes into reach later g
   room.mine.say("two");
   await settle();
   ws.last.events.frame(ack(ws.last.said[0], 1));
-  await world.pass(3_000);
+  await world.pass(5_000);
   assert.notEqual(stun.last, first);
   stun.last.events.opened(null);
   await settle();
