@@ -77,12 +77,14 @@ test("a direct connection never knows of the relay, a relayed one of nothing els
 });
 
 test("a strategy, or a forced rung, decides for both ladders and for the log", () => {
-  assert.deepEqual(plan("auto"), { peers: [STUN, "webrtc-turn"], node: ["websocket-direct", "http-polling"], keeps: true });
-  assert.deepEqual(plan("p2p-only"), { peers: [STUN, "webrtc-turn"], node: ["websocket-direct", "http-polling"], keeps: false });
-  assert.deepEqual(plan("relay-safe").peers, ["webrtc-turn"]);
-  assert.deepEqual(plan("http-only"), { peers: [], node: ["http-polling"], keeps: true });
-  assert.deepEqual(plan("auto", STUN), { peers: [STUN], node: ["websocket-direct", "http-polling"], keeps: true });
-  assert.deepEqual(plan("auto", "http-polling"), { peers: [], node: ["http-polling"], keeps: true });
+  const node = ["websocket-direct", "http-polling"];
+  assert.deepEqual(plan("auto"), { peers: [STUN, "webrtc-turn"], node, keeps: true, after: false });
+  assert.deepEqual(plan("p2p-only"), { peers: [STUN, "webrtc-turn"], node, keeps: false, after: true });
+  assert.deepEqual(plan("webrtc-stun"), { peers: [STUN], node, keeps: true, after: true });
+  assert.deepEqual(plan("relay-safe"), { peers: ["webrtc-turn"], node, keeps: true, after: false });
+  assert.deepEqual(plan("http-only"), { peers: [], node: ["http-polling"], keeps: true, after: false });
+  assert.deepEqual(plan("auto", STUN), { peers: [STUN], node, keeps: true, after: true });
+  assert.deepEqual(plan("auto", "http-polling"), { peers: [], node: ["http-polling"], keeps: true, after: false });
 });
 
 const facts = (/** @type {any} */ more = {}) => ({ step: "checking", mine: { host: 1 }, theirs: { host: 1 }, nat: null, errors: [], ...more });

@@ -30,7 +30,7 @@ async function tab(profile, { name = "Ann", as = identity, online = false } = {}
     log: /** @type {any} */ ({ timeline: shown, copies: new Map(), acked: () => {} }),
     nodeNow: () => worlds.wall(), limits: () => ({ textBytes: 16_384, frameBytes: 65_536 }),
     current: () => (state.online ? { number: 1, link, window: { count: 64, bytes: 60_000, alone: false } } : null),
-    keeps: () => true, sealed: () => {}, store: profile.store, streams: new Streams({ locks: profile.locks, channel: profile.channel() }),
+    keeps: () => true, pause: () => 0, sealed: () => {}, store: profile.store, streams: new Streams({ locks: profile.locks, channel: profile.channel() }),
   });
   own.start();
   await settle();

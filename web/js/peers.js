@@ -185,6 +185,11 @@ export class Peers {
     }
   }
 
+  /** Whether anybody is reached directly. */
+  get reached() {
+    return [...this.held.values()].some(({ rung }) => rung !== null);
+  }
+
   /** The direct paths to the sessions of one person. @param {string} peerId */
   reaches(peerId) {
     return [...this.held.values()].filter(({ remote }) => remote.peerId === peerId).map((peer) => peer.reach());

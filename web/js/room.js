@@ -17,6 +17,9 @@ import { LIMITS } from "./wire/protocol.gen.js";
 
 /** @typedef {import("./wire/codec.js").Frame} Frame */
 /** @typedef {import("./timeline.js").Line} Line */
+/** Where only a direct path may carry messages, the node's copy follows it by so much, for the record. */
+const AFTER_MS = 250;
+
 /**
  * What `/config` told.
  * @typedef {{wsPort: number | null, publicBase: string, textBytes: number, frameBytes: number,
@@ -190,6 +193,7 @@ export class Room {
       limits: () => this.facts,
       current: () => this.driver.current(),
       keeps: () => this.plan.keeps,
+      pause: () => (this.plan.after && this.direct.peers.reached ? AFTER_MS : 0),
       sealed: (id, sealed) => this.direct.say(id, sealed),
     });
   }
