@@ -10,12 +10,12 @@ import pytest_asyncio
 
 from services.storage.stores.base import Store
 from services.storage.stores.sqlite import SqliteStore, open_sqlite
+from tests.contract.store_moved_suite import MovedSuite
 from tests.contract.store_suite import (
     AppendSuite,
     FailureSuite,
     ForgetSuite,
     KeySuite,
-    MovedSuite,
     PageSuite,
 )
 from tests.contract.store_time_suite import SinceSuite, TimeSuite

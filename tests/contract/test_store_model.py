@@ -119,19 +119,13 @@ class StoreMachine(RuleBasedStateMachine):
         kept = [row for row in self.rows[room] if row[0] > floor]
         for store in self.stores:
             assert self.runner.run(store.forget(room, Seq(upto))) == len(self.rows[room]) - len(kept)
+        if floor > self.floors[room]:
+            self.grown.add(room)
         self.rows[room], self.floors[room] = kept, floor
-        if not kept:
-            self.grown.discard(room)
-            self.mark()
-
-    def mark(self) -> None:
-        """Takes the marks of now: what grew before is not asked for any more."""
-        self.marks = [self.runner.run(store.moved(None)).mark for store in self.stores]
-        self.grown.clear()
 
     @rule(again=st.booleans())
     def moved(self, again: bool) -> None:
-        expected = sorted((room, self.heads[room]) for room in self.grown)
+        expected = sorted((room, self.heads[room], self.floors[room]) for room in self.grown)
         for store, mark in zip(self.stores, self.marks, strict=True):
             assert sorted(self.runner.run(store.moved(mark)).rooms) == expected
         if again:

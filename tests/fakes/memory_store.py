@@ -34,7 +34,7 @@ class MemoryStore:
         self._wall_ms = wall_ms
         self._log_id = LogId(secrets.token_hex(8))
         self._rooms: dict[RoomId, _Log] = {}
-        self._grown: list[RoomId] = []
+        self._changed: list[RoomId] = []
         self._keys: dict[PeerId, str] = {}
         self.failing = False
 
@@ -81,15 +81,19 @@ class MemoryStore:
         return Span(self._log_id, after, upto, end if more else None)
 
     async def moved(self, mark: int | None) -> Growth:
-        """See Store.moved; the mark counts appended rows."""
+        """See Store.moved; the mark counts appended rows and floors that rose."""
         await self.ready()
-        last = len(self._grown)
-        grown = sorted(set(self._grown[mark:])) if mark is not None else []
-        return Growth(self._log_id, last, [(room, self._rooms[room].head) for room in grown])
+        last = len(self._changed)
+        rooms = sorted(set(self._changed[mark:])) if mark is not None else []
+        stands = [(room, self._rooms[room].head, self._rooms[room].floor) for room in rooms]
+        return Growth(self._log_id, last, stands)
 
     async def forget(self, room: RoomId, upto: Seq) -> int:
         """See Store.forget."""
-        return (await self._read(room)).forget(upto)
+        gone = (await self._read(room)).forget(upto)
+        if gone:
+            self._changed.append(room)
+        return gone
 
     async def ready(self) -> None:
         """See Store.ready."""
@@ -116,5 +120,5 @@ class MemoryStore:
         row = Row(log.head, log.at, message.sender, message.id, message.kind, message.env, message.sig, pk)
         log.rows.append(row)
         log.known[message.sender, message.id] = (row, message.digest)
-        self._grown.append(message.room)
+        self._changed.append(message.room)
         return Appended(self._log_id, row.seq, row.at, fresh=True)

@@ -10,11 +10,11 @@ from services.kernel.wire.rows import Appended, Page, Received, Span
 
 
 class Growth(msgspec.Struct, frozen=True):
-    """Answer to `moved`: the mark of now and the head of every room that grew since the asked mark."""
+    """Answer to `moved`: the mark of now; head and floor of every room that changed since the asked mark."""
 
     log_id: LogId
     mark: int
-    rooms: Sequence[tuple[RoomId, Seq]]
+    rooms: Sequence[tuple[RoomId, Seq, Seq]]
 
 
 class Store(Protocol):
@@ -52,7 +52,7 @@ class Store(Protocol):
         ...
 
     async def moved(self, mark: int | None) -> Growth:
-        """Every room that grew since the mark; None asks only for the mark of now."""
+        """Every room that grew or whose floor rose since the mark; None asks only for the mark of now."""
         ...
 
     async def forget(self, room: RoomId, upto: Seq) -> int:

@@ -21,8 +21,9 @@ from services.storage.stores.sqlite_file import (
     epoch_of,
     floor_of,
     head_of,
+    last_mark,
     migrate,
-    rows_taken,
+    next_mark,
     take_over,
     version_of,
     write_again,
@@ -34,6 +35,16 @@ _SLOW_COMMIT_S = 0.005
 _KNOWN_ROOMS = 50_000
 _COLUMNS = "m.seq, m.at, m.sender, m.id, m.kind, m.env, m.sig, s.pk"
 _FROM = "FROM message m LEFT JOIN sender s ON s.peer = m.sender"
+_MOVED = """
+    SELECT moved.room, max(moved.seq, ifnull(f.seq, 0)), ifnull(f.seq, 0)
+    FROM (SELECT room, max(seq) AS seq FROM
+            (SELECT room, seq FROM message WHERE rowid>? AND rowid<=?
+             UNION ALL
+             SELECT room, (SELECT ifnull(max(seq), 0) FROM message m WHERE m.room=risen.room)
+             FROM floor risen WHERE mark>? AND mark<=?)
+          GROUP BY room) moved
+    LEFT JOIN floor f ON f.room=moved.room
+"""
 
 log = structlog.get_logger()
 
@@ -121,7 +132,7 @@ class SqliteStore:
                 log.error("store.refused", problem=str(problem))
                 raise unavailable(f"the database refuses to write: {problem}") from problem
             raise
-        self._holding.note(self._log_id, rows_taken(self._writer))
+        self._holding.note(self._log_id, last_mark(self._writer))
         return result
 
     def _append(self, batch: Sequence[Received]) -> Sequence[Appended]:
@@ -169,7 +180,10 @@ class SqliteStore:
         if upto <= floor_of(self._writer, room):
             return 0
         gone = self._writer.execute("DELETE FROM message WHERE room=? AND seq<=?", (room, upto)).rowcount
-        self._writer.execute("INSERT OR REPLACE INTO floor VALUES (?, ?, ?)", (room, upto, at))
+        self._writer.execute(
+            "INSERT OR REPLACE INTO floor (room, seq, at, mark) VALUES (?, ?, ?, ?)",
+            (room, upto, at, next_mark(self._writer)),
+        )
         return gone
 
     def _read(self, work: Callable[[], T]) -> T:
@@ -238,17 +252,16 @@ class SqliteStore:
         raise AssertionError("a second in which rows stand has an end")
 
     async def moved(self, mark: int | None) -> Growth:
-        """See Store.moved; the mark is the last rowid."""
+        """See Store.moved; the mark is `last_mark`."""
         return self._read(lambda: self._moved(mark))
 
     def _moved(self, mark: int | None) -> Growth:
-        (last,) = self._reader.execute("SELECT ifnull(max(rowid), 0) FROM message").fetchone()
+        last = last_mark(self._reader)
         if mark is None:
             return Growth(self._log_id, last, [])
-        grown = self._reader.execute(
-            "SELECT room, max(seq) FROM message WHERE rowid>? AND rowid<=? GROUP BY room", (mark, last)
-        )
-        return Growth(self._log_id, max(mark, last), [(RoomId(room), Seq(seq)) for room, seq in grown])
+        found = self._reader.execute(_MOVED, (mark, last, mark, last))
+        rooms = [(RoomId(room), Seq(head), Seq(floor)) for room, head, floor in found]
+        return Growth(self._log_id, max(mark, last), rooms)
 
     async def aclose(self) -> None:
         """See Store.aclose."""
