@@ -51,6 +51,10 @@ class Plan:
 class Scenario:
     """One run of a plan in a folder of its own, over a node of its own unless one is given."""
 
+    writer: type[Writer] = Writer
+    kinds: tuple[type[Reader], ...] = (SocketReader, SocketReader, PollReader, PollReader, HistoryReader)
+    """The readers of each room."""
+
     def __init__(self, plan: Plan, folder: Path, node: ProxiedNode | None = None) -> None:
         self.plan, self.ledger = plan, Ledger()
         self.node = node or ProxiedNode(folder, plan.seed)
@@ -86,8 +90,10 @@ class Scenario:
         for room in (f"storm-{number}" for number in range(self.plan.rooms)):
             for number in range(self.plan.writers):
                 author = Author(f"{room} writer {number}", signed=number > 0)
-                self.writers.append(Writer(self.node, web, self.ledger, room, author, self._chance(author)))
-            for kind in (SocketReader, SocketReader, PollReader, PollReader, HistoryReader):
+                self.writers.append(
+                    self.writer(self.node, web, self.ledger, room, author, self._chance(author))
+                )
+            for kind in self.kinds:
                 author = Author(f"{room} reader {len(self.readers)}", signed=len(self.readers) % 2 == 0)
                 self.readers.append(kind(self.node, web, self.ledger, room, author, self._chance(author)))
 

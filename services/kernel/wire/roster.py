@@ -43,6 +43,11 @@ def entry(member: Member, via: str, since: int, address: bytes = b"") -> Entry:
     return Entry(member.peer, member.session, member.name, member.verified, via, since, address)
 
 
+def after(known: Entry | None, now: int) -> int:
+    """When a session comes, if it was known before: later than then, whatever the clocks say."""
+    return now if known is None else max(now, known.since + 1)
+
+
 def field(key: Key) -> str:
     """A session's key in the shared roster."""
     return f"{key[1]}:{key[0]}"

@@ -36,6 +36,12 @@ def test_a_live_session_is_its_owner_s() -> None:
     roster.check_owner((gus.peer, SessionId("b")), False, live)
 
 
+def test_who_comes_back_comes_later_whatever_the_clock_says() -> None:
+    assert roster.after(None, 5) == 5
+    assert roster.after(entry(), 5) == 1_001
+    assert roster.after(entry(), 2_000) == 2_000
+
+
 def test_every_session_has_a_field_of_its_own() -> None:
     keys: list[Key] = [(ANN.peer, SessionId("a")), (ANN.peer, SessionId("b")), (BEN.peer, SessionId("a"))]
     assert len({roster.field(key) for key in keys}) == 3
