@@ -27,7 +27,7 @@ class CountingStore(MemoryStore):
     """A memory store that knows how large its transactions were."""
 
     def __init__(self) -> None:
-        super().__init__(ManualClock().wall_ms)
+        super().__init__(ManualClock())
         self.batches: list[int] = []
 
     async def append(self, batch: Sequence[Received]) -> Sequence[Appended]:

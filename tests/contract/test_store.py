@@ -43,7 +43,7 @@ class SqliteWorld:
 
     def open(self) -> SqliteStore:
         """See StoreWorld."""
-        return open_sqlite(self.path, self.clock.wall_ms)
+        return open_sqlite(self.path, self.clock)
 
     @contextmanager
     def failing(self, store: Store) -> Iterator[None]:
@@ -60,7 +60,7 @@ class MemoryWorld:
 
     def open(self) -> MemoryStore:
         """See StoreWorld."""
-        return MemoryStore(self.clock.wall_ms)
+        return MemoryStore(self.clock)
 
     @contextmanager
     def failing(self, store: Store) -> Iterator[None]:

@@ -43,7 +43,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.runner = asyncio.Runner()
         self.clock = ManualClock()
-        self.stores: list[Store] = [MemoryStore(self.clock.wall_ms)]
+        self.stores: list[Store] = [MemoryStore(self.clock)]
         self.open_file()
         self.rows: dict[RoomId, list[Kept]] = {room: [] for room in ROOMS}
         self.heads = dict.fromkeys(ROOMS, 0)
@@ -57,7 +57,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.stores.append(self.runner.run(self._opened(path)))
 
     async def _opened(self, path: Path) -> Store:
-        return open_sqlite(path, self.clock.wall_ms)
+        return open_sqlite(path, self.clock)
 
     @rule(batch=st.lists(SAID, max_size=6))
     def append(self, batch: list[Said]) -> None:

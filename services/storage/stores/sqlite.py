@@ -11,10 +11,11 @@ from typing import TypeVar
 import msgspec
 import structlog
 
+from services.kernel.model.clock import Clock
 from services.kernel.model.errors import unavailable
 from services.kernel.model.ids import Cursor, LogId, RoomId, Seq
 from services.kernel.wire.rows import Appended, Page, Received, Row, Span
-from services.storage.stores.base import Growth, reset_reason
+from services.storage.stores.base import Growth, received_at, reset_reason
 from services.storage.stores.holding import Holding
 from services.storage.stores.sqlite_file import (
     connect,
@@ -50,11 +51,13 @@ log = structlog.get_logger()
 
 
 class _Stand(msgspec.Struct):
-    """Where a room stands: head seq, receive time of the head, own origin counter."""
+    """Where a room stands: head seq, receive time of the head, own origin counter; `moment` is when `at` was reached,
+    by the monotonic clock."""
 
     head: int
     at: int
     oseq: int
+    moment: float
 
 
 class Replaced(Exception):
@@ -64,8 +67,8 @@ class Replaced(Exception):
 class SqliteStore:
     """A Store in one file. Open it with `open_sqlite`."""
 
-    def __init__(self, path: Path, holding: Holding, wall_ms: Callable[[], int]) -> None:
-        self._wall_ms = wall_ms
+    def __init__(self, path: Path, holding: Holding, clock: Clock) -> None:
+        self._clock = clock
         self._holding = holding
         self._writer = connect(path)
         write_again(self._writer, path)
@@ -140,7 +143,9 @@ class SqliteStore:
 
     def _insert(self, message: Received) -> Appended:
         stand = self._stands.get(message.room) or self._restore(message.room)
-        seq, at, oseq = stand.head + 1, max(stand.at, self._wall_ms()), stand.oseq + 1
+        now = self._clock.now()
+        at = received_at(self._clock.wall_ms(), stand.at, now - stand.moment)
+        seq, oseq = stand.head + 1, stand.oseq + 1
         done = self._writer.execute(
             "INSERT INTO message (room, seq, at, sender, id, kind, digest, env, sig)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (room, sender, id) DO NOTHING",
@@ -154,7 +159,9 @@ class SqliteStore:
         )
         if message.pk is not None:
             self._writer.execute("INSERT OR IGNORE INTO sender VALUES (?, ?)", (message.sender, message.pk))
-        stand.head, stand.at, stand.oseq = seq, at, oseq
+        if at > stand.at:
+            stand.at, stand.moment = at, now
+        stand.head, stand.oseq = seq, oseq
         return Appended(self._log_id, Seq(seq), at, fresh=True)
 
     def _known(self, message: Received) -> Appended:
@@ -171,7 +178,7 @@ class SqliteStore:
         (oseq,) = self._writer.execute(
             "SELECT ifnull(max(oseq), 0) FROM origin WHERE room=? AND log_id=?", (room, self._log_id)
         ).fetchone()
-        stand = self._stands[room] = _Stand(head, at, oseq)
+        stand = self._stands[room] = _Stand(head, at, oseq, self._clock.now())
         return stand
 
     def _forget(self, room: RoomId, upto: Seq) -> int:
@@ -273,7 +280,7 @@ class SqliteStore:
             self._holding.close()
 
 
-def open_sqlite(path: Path, wall_ms: Callable[[], int]) -> SqliteStore:
+def open_sqlite(path: Path, clock: Clock) -> SqliteStore:
     """The store in this file, made when missing.
 
     Raises StoreInUse when another process holds it (the holder's pid is in the text), OSError or
@@ -282,7 +289,7 @@ def open_sqlite(path: Path, wall_ms: Callable[[], int]) -> SqliteStore:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     holding = Holding(path)
     try:
-        return SqliteStore(path, holding, wall_ms)
+        return SqliteStore(path, holding, clock)
     except BaseException:
         holding.close()
         raise

@@ -179,7 +179,7 @@ async def test_another_log_is_a_reset_to_its_head() -> None:
         await say(node, "a", "b")
         await asyncio.sleep(2 * SWEEP_S)
         reader = Reader(feed)
-        node.storage.store = fresh = MemoryStore(node.clock.wall_ms)
+        node.storage.store = fresh = MemoryStore(node.clock)
         await fresh.append([received("x")])
         await asyncio.sleep(2 * SWEEP_S)
         assert (reader.resets, reader.seqs) == (["log"], [])
