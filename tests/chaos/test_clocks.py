@@ -54,11 +54,11 @@ async def test_nobody_is_shown_as_gone_because_a_clock_leapt(tmp_path: Path) -> 
             await asyncio.sleep(1)
             for leap in (TOMORROW, YESTERDAY):
                 leap_to(clocks, leap)
-                assert await _left(here, 7) == []
+                assert await _left(here, 6) == []
             await ann.ws.close()
             back = Socket(node.doors[1], ROOM, ann.author)
             await stack.enter_async_context(back)
-            assert await _left(here, 12) == []
+            assert await _left(here, 11) == []
             for door in node.doors[:2]:
                 async with Socket(door, ROOM, Author("New", signed=True)) as new:
                     names = {peer["name"] for peer in new.welcome["roster"]}
