@@ -26,6 +26,7 @@ from services.kernel.wire.roster import (
     Entry,
     Event,
     Key,
+    after,
     check_counts,
     check_label,
     decode_entry,
@@ -99,8 +100,8 @@ class Node(msgspec.Struct, frozen=True):
         """
         if entries is None:
             return
-        mine = entry(member, POLL, self.clock.wall_ms())
-        known = entries.get(mine.key)
+        known = entries.get((member.peer, member.session))
+        mine = entry(member, POLL, after(known, self.clock.wall_ms()))
         if known is not None and known.via != POLL and not known.gone:
             if instead:
                 self.tell(member.room, Doubted(self.replica, *mine.key))

@@ -21,6 +21,7 @@ from services.kernel.wire.roster import (
     Entry,
     Key,
     Left,
+    after,
     check_age,
     check_counts,
     check_label,
@@ -48,9 +49,10 @@ class Presence:
         """Lets the session in and tells the room; raises Fault when the room or the address is full, a guest's
         label is the name of a verified peer, the session is live and another's, or this socket is not the
         youngest of its session or has closed."""
-        await self.look(room)
-        mine = self._entry(link)
+        shared = (await self._look(room)) or [{}]
         here = room.view.entries | room.coming
+        link.since = after(here.get(link.key), after(shared[0].get(link.key), link.since))
+        mine = self._entry(link)
         check_owner(link.key, link.owner, here)
         check_age(mine, here)
         check_counts(mine, here, self._most_sockets, self._most_peers)
@@ -148,16 +150,19 @@ class Presence:
 
     async def look(self, *rooms: Room) -> bool:
         """Brings the views of these rooms up to the shared roster; whether it could be read."""
-        if not rooms:
-            return True
+        return not rooms or await self._look(*rooms) is not None
+
+    async def _look(self, *rooms: Room) -> list[dict[Key, Entry]] | None:
+        """What the shared roster has of each, sessions in their grace too; None when it could not be read."""
         try:
-            found = await self._leases.holders([subjects.roster(room.name) for room in rooms])
+            leases = await self._leases.holders([subjects.roster(room.name) for room in rooms])
         except Away:
-            return False
+            return None
         now = asyncio.get_running_loop().time()
-        for room, leases in zip(rooms, found, strict=True):
-            room.tell(room.view.snapshot(_live(leases), set(room.links), now))
-        return True
+        found = [_live(each) for each in leases]
+        for room, entries in zip(rooms, found, strict=True):
+            room.tell(room.view.snapshot(entries, set(room.links), now))
+        return found
 
     async def _hold(self, room: Room, entries: list[Entry]) -> None:
         if not entries:

@@ -1,5 +1,6 @@
 """A real Redis server on a Unix socket in a folder of the test: started, frozen, killed, started again."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ class RedisServer:
         self.socket = folder / "redis.sock"
         self.url = f"unix://{self.socket}"
         self._options = options
+        self.env = dict(os.environ)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -34,7 +36,9 @@ class RedisServer:
             str(self.socket.parent),
         ]
         argv += ["--save", "", "--appendonly", "no", "--loglevel", "warning", *self._options]
-        self._process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            argv, env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         end = time.monotonic() + _START_S
         while not self._answers():
             assert time.monotonic() < end, "the Redis server does not answer"

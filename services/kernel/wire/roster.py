@@ -46,6 +46,11 @@ def entry(member: Member, via: str, since: int, address: bytes = b"", challenged
     return Entry(member.peer, session, member.name, verified, via, since, address, challenged=challenged)
 
 
+def after(known: Entry | None, now: int) -> int:
+    """When a session comes, if it was known before: later than then, whatever the clocks say."""
+    return now if known is None else max(now, known.since + 1)
+
+
 def field(key: Key) -> str:
     """A session's key in the shared roster."""
     return f"{key[1]}:{key[0]}"

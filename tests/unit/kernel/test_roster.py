@@ -47,6 +47,12 @@ def test_only_a_younger_socket_takes_a_live_session_over() -> None:
     roster.check_age(entry(challenged=4_999), {held.key: entry(via=POLL, since=6_000)})
 
 
+def test_who_comes_back_comes_later_whatever_the_clock_says() -> None:
+    assert roster.after(None, 5) == 5
+    assert roster.after(entry(), 5) == 1_001
+    assert roster.after(entry(), 2_000) == 2_000
+
+
 def test_every_session_has_a_field_of_its_own() -> None:
     keys: list[Key] = [(ANN.peer, SessionId("a")), (ANN.peer, SessionId("b")), (BEN.peer, SessionId("a"))]
     assert len({roster.field(key) for key in keys}) == 3
