@@ -36,7 +36,7 @@ from services.signaling.socket import Sockets
 # websockets waits without end for a paused client, also in pings and closes; what waits is bounded by Outlet.
 _NEVER_PAUSE = 2**30
 
-# What a client sends ahead is parsed in one go when it is read, while every other socket waits; the kernel doubles this.
+# What a client sent ahead is parsed in one go once it is read, and all others wait meanwhile; the kernel doubles this.
 _UNREAD_BYTES = 32 * 1024
 
 

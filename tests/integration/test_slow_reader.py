@@ -16,12 +16,19 @@ from tests.support.raw import CLOSE, PING, PONG, Wire, client_frame, greet, wire
 pytestmark = pytest.mark.usefixtures("survives")
 
 COUNT, SIZE = 2_500, 14_000
-STUCK_S = 11.2
+GIVEN_UP_S, WAKES_S = 10.0, 11.2
 """The node gives up after 10 s without progress and waits 2 s more for the goodbye."""
+FEW_MESSAGES, FEW_ECHOES = 100, 20
+"""What others get at least in those 10 s on a machine a hundred times too busy; by far not when they wait."""
 
 
-async def read(line: Wire, upto: int, pause: float = 0.0) -> tuple[list[int], int | None]:
-    """The seqs of all messages until this one or the close frame, whose code is returned; a pause every 20 frames."""
+async def read(
+    line: Wire, upto: int, pause: float = 0.0, times: list[float] | None = None
+) -> tuple[list[int], int | None]:
+    """The seqs of all messages until this one or the close frame, whose code is returned; a pause every 20 frames.
+
+    `times` grows by when each came.
+    """
     seqs: list[int] = []
     while not seqs or seqs[-1] < upto:
         opcode, payload = await line.frame(20)
@@ -31,6 +38,8 @@ async def read(line: Wire, upto: int, pause: float = 0.0) -> tuple[list[int], in
             await line.send(client_frame(PONG, payload))
         elif (frame := json.loads(payload))["type"] == "message":
             seqs.append(frame["seq"])
+            if times is not None:
+                times.append(time.monotonic())
         if len(seqs) % 20 == 0:
             await asyncio.sleep(pause)
     return seqs, None
@@ -71,55 +80,57 @@ async def write(node: RunningNode, room: str) -> None:
         socket.seen.clear()
 
 
-async def echo_times(node: RunningNode, room: str, stop: asyncio.Event) -> list[float]:
-    """How long messages take in another room of the same replica, meanwhile."""
-    author, took = Author("Elsewhere", signed=True), []
+async def echoes(node: RunningNode, room: str, stop: asyncio.Event) -> list[float]:
+    """When messages came back in another room of the same replica, one after the other."""
+    author, times = Author("Elsewhere", signed=True), []
     async with Socket(node.socket_url(0), room, author) as socket:
         while not stop.is_set():
-            began = time.monotonic()
             await socket.send(author.write(room, "ping"))
-            await socket.of_type("message", within=10)
-            took.append(time.monotonic() - began)
+            await socket.of_type("message", within=20)
+            times.append(time.monotonic())
             await asyncio.sleep(0.05)
-    return sorted(took)
+    return times
 
 
-async def read_when_given_up(line: Wire) -> tuple[list[int], int | None]:
-    """Reads what a stuck client finds when it wakes up too late: at once, since the node waits two seconds for it."""
-    await asyncio.sleep(await stalled(line) + STUCK_S - time.monotonic())
+async def read_when_given_up(line: Wire, stop: asyncio.Event) -> tuple[list[int], int | None, float]:
+    """Reads what a stuck client finds when it wakes up too late, at once, since the node waits two seconds for it;
+    and since when it was stuck."""
+    since = await stalled(line)
+    await asyncio.sleep(since + WAKES_S - time.monotonic())
+    stop.set()
     found = asyncio.StreamReader()
     found.feed_data(await line.ended(20))
     found.feed_eof()
     line.reader = found
-    return await read(line, COUNT)
+    return *await read(line, COUNT), since
 
 
 async def test_stuck_slow_and_fast_readers_of_35_megabytes(node: RunningNode, room: str) -> None:
     signaling, port = node.signaling[0], node.ws[0]
     before = signaling.forget_peak()
-    whole = list(range(1, COUNT + 1))
+    whole, came = list(range(1, COUNT + 1)), list[float]()
     async with wire(port) as stuck, wire(port) as dead, wire(port) as slow, wire(port) as fast:
         for line, name in ((stuck, "Stuck"), (dead, "Dead"), (slow, "Slow"), (fast, "Fast")):
             await greet(line, port, room, name)
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            others = group.create_task(echo_times(node, room + "-other", stop))
+            others = group.create_task(echoes(node, room + "-other", stop))
             slowly = group.create_task(read(slow, COUNT, pause=0.08))
-            quickly = group.create_task(read(fast, COUNT))
-            late = group.create_task(read_when_given_up(stuck))
+            quickly = group.create_task(read(fast, COUNT, times=came))
+            late = group.create_task(read_when_given_up(stuck, stop))
             await write(node, room)
-            async with asyncio.timeout(2):
-                assert await quickly == (whole, None)
-            stop.set()
+        assert quickly.result() == (whole, None), "a fast reader lost something"
         assert slowly.result() == (whole, None), "a slow reader lost something"
-        got, code = late.result()
+        got, code, since = late.result()
         await eventually(lambda: not holds(signaling, dead), within=5)
     assert code == 4008
     assert got == list(range(1, len(got) + 1))
     assert len(got) * SIZE < 12_000_000, "what the kernel took, and a bounded queue"
     assert signaling.memory("VmHWM") < before + 24, "memory grew with what was published"
-    times = others.result()
-    assert times[len(times) * 95 // 100] < 0.5, f"others waited: {times[-5:]}"
+    meanwhile = [
+        sum(since <= each < since + GIVEN_UP_S for each in times) for times in (came, others.result())
+    ]
+    assert meanwhile[0] >= FEW_MESSAGES and meanwhile[1] >= FEW_ECHOES, f"others waited: {meanwhile}"
     log = await _log_id(node, room)
     async with wire(port) as again:
         await greet(again, port, room, "Stuck", after=f"{log}.{got[-1]}")
