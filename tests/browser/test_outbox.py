@@ -57,17 +57,18 @@ def test_what_was_written_offline_leaves_after_the_tab_was_closed(node: Ports, p
 
 def test_forgetting_a_room_asks_first_when_messages_wait_there(node: Ports, profile: Profile) -> None:
     room, context = a_room(), profile()
+    wall = walled(context)
     writer = enter(context, base_of(node), room, name="Writer")
     say(writer, "first")
     at_node(writer, "first")
+    wall["shut"] = True
     shut(writer)
-    context.set_offline(True)
     for number in range(2):
         say(writer, f"unsent {number}.")
     expect(writer.locator(QUEUED)).to_have_count(2)
     writer.wait_for_timeout(300)
     writer.close()
-    context.set_offline(False)
+    wall["shut"] = False
     home = context.new_page()
     home.goto(base_of(node))
     forget, dialog = home.get_by_label(f"Forget {room}"), home.locator("#forget-dialog")
