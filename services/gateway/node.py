@@ -75,7 +75,8 @@ class Node(msgspec.Struct, frozen=True):
         new = False
         if not self.budgets.may_create(payer):
             new = (await self.storage.before(room, None, 0)).head == 0
-        self.budgets.send(payer, room, new=new)
+        async with self.budgets.paced(payer):
+            self.budgets.send(payer, room, new=new)
 
     def stored(self, payer: Payer, where: Appended) -> None:
         """Charges the room that a message has made, if it has."""

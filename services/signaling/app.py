@@ -36,6 +36,9 @@ from services.signaling.socket import Sockets
 # websockets waits without end for a paused client, also in pings and closes; what waits is bounded by Outlet.
 _NEVER_PAUSE = 2**30
 
+# What a client sent ahead is parsed in one go once it is read, and all others wait meanwhile; the kernel doubles this.
+_UNREAD_BYTES = 32 * 1024
+
 
 @asynccontextmanager
 async def _running(
@@ -45,6 +48,7 @@ async def _running(
     secret = read_secret(shared.secret_file)
     inside = listen(mine.internal_host, mine.internal_port)
     outside = listen(mine.host, mine.port, reuse_port=True)
+    outside.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _UNREAD_BYTES)
     door = Door.of(settings.public)
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:

@@ -36,7 +36,6 @@ from services.kernel.wire.rows import Appended, Received
 from services.kernel.wire.session import Rename, judge, message_id
 from services.signaling.fanout import Outlet, Stuck
 from services.signaling.handshake import (
-    REFUSED_PAUSE_S,
     SUBPROTOCOL,
     VERSION,
     another_version,
@@ -225,8 +224,13 @@ class Sockets:
             self._budgets.frame(link.payer)
         except Fault as too_many:
             fault = too_many
-            await asyncio.sleep(REFUSED_PAUSE_S)
+            await self._rest(link)
         link.outlet.send(codec.fault_frame(fault))
+
+    async def _rest(self, link: Link) -> None:
+        """What a closed socket still brought is not waited for: its end would be noticed late."""
+        if link.outlet.open:
+            await self._budgets.rest(link.payer)
 
     def _charge(self, room: Room, link: Link, frame: Up) -> None:
         """Raises Fault(TOO_MANY). A new name costs as much as a message: everyone is told of it."""
@@ -260,7 +264,7 @@ class Sockets:
         except Fault as fault:
             link.outlet.send(codec.fault_frame(fault, message_id(frame), now))
             if fault.code is ErrorCode.TOO_MANY:
-                await asyncio.sleep(REFUSED_PAUSE_S)
+                await self._rest(link)
 
     def _stored(self, link: Link, message: Received, done: "asyncio.Future[Appended]") -> None:
         """Acks once the message is on disk."""

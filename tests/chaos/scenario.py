@@ -83,7 +83,7 @@ class Scenario:
         check_readers(self.ledger, log, self.readers)
         check_staleness(self.ledger)
         head = {"seed": self.plan.seed, "seconds": self.plan.seconds, "settled_s": round(self._settled_s, 1)}
-        return head | figures(self.ledger)
+        return head | figures(self.ledger) | {"subscribers thrown out by Redis": self.node.redis.overflows}
 
     def _people(self, web: Web) -> None:
         """Writers and readers of every room, each with chances of its own that the seed decides."""

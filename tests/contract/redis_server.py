@@ -12,6 +12,8 @@ from pathlib import Path
 from egoat.up import find_redis
 
 _START_S = 10.0
+SMALL_BUFFERS = ("--client-output-buffer-limit", "pubsub", "64kb", "32kb", "1")
+"""A subscriber that takes nothing is soon a subscriber that Redis disconnects."""
 
 
 class RedisServer:
@@ -22,6 +24,7 @@ class RedisServer:
         self.url = f"unix://{self.socket}"
         self._options = options
         self.env = dict(os.environ)
+        self._log = folder / "redis.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -35,7 +38,8 @@ class RedisServer:
             "--dir",
             str(self.socket.parent),
         ]
-        argv += ["--save", "", "--appendonly", "no", "--loglevel", "warning", *self._options]
+        argv += ["--save", "", "--appendonly", "no", "--loglevel", "warning", "--logfile", str(self._log)]
+        argv += self._options
         self._process = subprocess.Popen(
             argv, env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -61,6 +65,11 @@ class RedisServer:
             asking.connect(str(self.socket))
             asking.sendall(line.encode() + b"\r\n")
             return asking.recv(4096)
+
+    @property
+    def overflows(self) -> int:
+        """How many clients it has disconnected, as it says itself, since they left too much unread."""
+        return self._log.read_text().count("overcoming of output buffer limits") if self._log.exists() else 0
 
     def kill(self) -> None:
         """SIGKILL; returns when the process is gone."""

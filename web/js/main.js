@@ -15,6 +15,7 @@ import { homeScreen } from "./ui/home.js";
 import { roomScreen } from "./ui/room-screen.js";
 import { showTheme, themePicker } from "./ui/theme.js";
 import { unreadTitle } from "./ui/title.js";
+import { Unsent } from "./unsent.js";
 import { banner } from "./words.js";
 import { verifier } from "./verify.js";
 import { toHex } from "./wire/bytes.js";
@@ -40,6 +41,7 @@ const LOCAL = new Set(["localhost", "127.0.0.1", "[::1]"]);
 const session = toHex(world.random(8));
 const identity = openIdentity({ crypto, indexedDB: storeOf() });
 const outbox = openOutbox(storeOf());
+const unsent = new Unsent(outbox, navigator.locks);
 const verify = verifier(crypto.subtle);
 const place = /** @type {HTMLElement} */ (document.getElementById("app"));
 
@@ -92,8 +94,9 @@ function home(problem) {
     suggest: suggestion,
     create: (name) => enter(name, roomName(world.random(16))),
     join: enter,
-    forget: (room) => {
-      profile.forgetRoom(room);
+    unsent: (room) => unsent.count(room).catch(() => 0),
+    forget: async (room) => {
+      await unsent.drop(room).then(() => profile.forgetRoom(room), () => {});
       return profile.readRooms();
     },
   });

@@ -65,11 +65,13 @@ async def join(request: Request) -> Response:
     member = admitted.member
     payer = node.payer(request, member.peer, verified=member.verified)
     if not admitted.owner:
-        node.budgets.join(payer, known=False)
+        async with node.budgets.paced(payer):
+            node.budgets.join(payer, known=False)
     entries, key = await node.entries(room), (member.peer, member.session)
     check_owner(key, admitted.owner, entries or {})
     if admitted.owner:
-        node.budgets.join(payer, known=admitted.resumed or key in (entries or {}))
+        async with node.budgets.paced(payer):
+            node.budgets.join(payer, known=admitted.resumed or key in (entries or {}))
     if not member.verified:
         check_label(member.name, (entries or {}).values())
     await node.present(member, entries)

@@ -77,7 +77,8 @@ async def poll(request: Request) -> Response:
     if len(body.frames) > POLL_FRAMES or not 0 <= body.wait <= POLL_WAIT_S:
         raise Fault(ErrorCode.BAD_REQUEST, f"at most {POLL_FRAMES} frames, wait from 0 to {POLL_WAIT_S} s")
     payer = node.payer(request, member.peer, verified=member.verified)
-    node.budgets.frame(payer)
+    async with node.budgets.paced(payer):
+        node.budgets.frame(payer)
     return Json(await _Poll(node, member, payer, body).answer(ends))
 
 
@@ -145,13 +146,16 @@ class _Poll:
 
     async def _charge(self, frame: Up) -> None:
         """Raises Fault(TOO_MANY); a socket's frames cost the same."""
+        budgets = self._node.budgets
         match frame:
             case Send():
                 await self._node.charge_send(self._payer, self._member.room)
             case Name():
-                self._node.budgets.send(self._payer, self._member.room)
+                async with budgets.paced(self._payer):
+                    budgets.send(self._payer, self._member.room)
             case _:
-                self._node.budgets.frame(self._payer)
+                async with budgets.paced(self._payer):
+                    budgets.frame(self._payer)
 
     async def _ack(self, message: Received, place: "asyncio.Future[Appended]") -> None:
         try:
