@@ -19,6 +19,7 @@ from services.kernel.run.joining import Joining
 from services.kernel.run.limits import Budgets, Payer
 from services.kernel.run.log import short
 from services.kernel.run.origin import Door, Tags
+from services.kernel.run.relaying import TurnDesk
 from services.kernel.wire import codec
 from services.kernel.wire.frames import (
     Ack,
@@ -74,10 +75,11 @@ class Sockets:
         clock: Clock,
         tags: Tags,
         budgets: Budgets,
+        turn: TurnDesk,
     ) -> None:
         self._rooms, self._presence, self._storage = rooms, presence, storage
         self._joining, self._door, self._clock = joining, door, clock
-        self._tags, self._budgets = tags, budgets
+        self._tags, self._budgets, self._turn = tags, budgets, turn
         self._reference = ReferenceSockets(rooms, presence, clock, budgets)
 
     def choose(self, connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
@@ -145,7 +147,7 @@ class Sockets:
                 link = Link(member, outlet, reference=False, since=now, address=address, owner=admitted.owner)
                 await self._presence.come(room, link)
                 try:
-                    self._welcome(room, link, after)
+                    self._welcome(room, link, after, one_header(request, "Host") or "")
                     log.info("peer.joined", peer=short(member.peer), room=member.room)
                     await self._read(room, link)
                 finally:
@@ -177,7 +179,7 @@ class Sockets:
         origin, host = one_header(request, "Origin"), one_header(request, "Host") or ""
         return hello, await self._joining.admit(room, asked, origin, host)
 
-    def _welcome(self, room: Room, link: Link, after: Cursor | None) -> None:
+    def _welcome(self, room: Room, link: Link, after: Cursor | None, host: str) -> None:
         member = link.member
         head = room.channel.feed.place
         link.outlet.send(
@@ -190,7 +192,7 @@ class Sockets:
                 floor=room.channel.feed.floor,
                 now=self._clock.wall_ms(),
                 roster=peers(room.view.entries.values()),
-                turn=None,
+                turn=self._turn.offer(link.payer, host),
             )
         )
         room.channel.start(link.outlet, after)
