@@ -24,6 +24,7 @@ from services.gateway.routes.transport import status
 from services.gateway.routes.turn import turn
 from services.gateway.settings import Settings
 from services.gateway.splice import Splice
+from services.gateway.status import RelayNote
 from services.kernel.bus.redis_bus import open_bus
 from services.kernel.bus.redis_leases import open_leases
 from services.kernel.bus.tasks import owned
@@ -109,6 +110,11 @@ async def _running(
             events_key=events_key(secret),
             draining=health.draining,
         )
+        if relay is not None:
+            note = RelayNote(leases)
+            await stack.enter_async_context(owned(group, note.run()))
+            health.notes["turn"] = lambda: note.state.ok
+            health.details["turn"] = lambda: note.state.text
         health.needs["storage"] = lambda: storage.connected
         health.notes["redis"] = lambda: bus.connected
         await stack.enter_async_context(http(healths.app(health), inside, group))

@@ -17,12 +17,12 @@ from msgspec import Meta
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-_TURN_HOST = r"^([A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])?$"
 _TURN_URL = re.compile(
     r"turns?:(\{host\}|[A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(:[0-9]{1,5})?(\?transport=(udp|tcp))?"
 )
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
+HostName = Annotated[str, Meta(pattern=r"^([A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])?$")]
 
 
 class StartError(Exception):
@@ -102,8 +102,7 @@ class TurnServers(msgspec.Struct, frozen=True):
         tuple[str, ...], Meta(description="turn:{host}:3478?transport=udp and the like, comma-separated.")
     ] = ()
     host: Annotated[
-        str,
-        Meta(description="What stands for {host}; empty: the host a client asked for.", pattern=_TURN_HOST),
+        HostName, Meta(description="What stands for {host}; empty: the host a client asked for.")
     ] = ""
     secret: Annotated[str, Meta(description="The secret shared with the TURN servers.")] = ""
     secret_file: Annotated[str, Meta(description="File with that secret, instead.")] = ""
