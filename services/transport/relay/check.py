@@ -113,7 +113,7 @@ def told(tried: Sequence[Tried]) -> RelayState:
     sentences = []
     for place in dict.fromkeys(each.way.place for each in tried):
         here = [each for each in tried if each.way.place == place]
-        works = [f"{each.way.transport.upper()} ({each.ms:.0f} ms)" for each in here if each.ms is not None]
+        works = [f"{each.way.transport.upper()} ({each.ms:.1f} ms)" for each in here if each.ms is not None]
         parts = [f"works over {' and '.join(works)}"] if works else []
         parts += [each.problem for each in here if each.ms is None]
         sentences.append(f"TURN relay at {place} {', but '.join(parts) if works else ' and '.join(parts)}")

@@ -1,0 +1,117 @@
+"""coturn as a node runs it: its configuration (pure) from very few facts. Standard library only, for its container.
+
+It relays for who shows credentials of this node, over UDP to IPv4 addresses, and never into private networks:
+of these only the relay's own address can be reached, because two relayed peers meet there.
+"""
+
+import ipaddress
+import socket
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+DEFAULT_PORT = 3478
+DEFAULT_RELAY_PORTS = "50000-50999"
+
+_USER_QUOTA, _TOTAL_QUOTA = 100, 1_000
+_SESSION_BYTES_S, _ALL_BYTES_S = 1_250_000, 25_000_000
+
+# Everything special but the ranges for documentation, which nobody routes (RFC 6890), and multicast.
+_DENIED = (
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.88.99.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "224.0.0.0/3",
+    "::/0",
+)
+
+_FIXED = (
+    "realm=egoat",
+    "use-auth-secret",
+    "fingerprint",
+    "stale-nonce=600",
+    "no-cli",
+    "no-tls",
+    "no-dtls",
+    "no-tcp-relay",
+    "no-multicast-peers",
+    "no-rfc5780",
+    "no-software-attribute",
+    "simple-log",
+    f"user-quota={_USER_QUOTA}",
+    f"total-quota={_TOTAL_QUOTA}",
+    f"max-bps={_SESSION_BYTES_S}",
+    f"bps-capacity={_ALL_BYTES_S}",
+)
+
+
+class Coturn(NamedTuple):
+    """One server. `listen` empty: every address of the machine; `external`: its public address behind a 1:1 NAT."""
+
+    port: int
+    listen: Sequence[str]
+    relay: str
+    relay_ports: tuple[int, int]
+    secret: str
+    folder: str
+    log: str = "/dev/null"
+    external: str = ""
+
+
+def parse_ports(text: str) -> tuple[int, int]:
+    """`50000-50999` as a pair; raises ValueError."""
+    first, dash, last = text.partition("-")
+    if not (dash and first.isascii() and first.isdigit() and last.isascii() and last.isdigit()):
+        raise ValueError(f"{text!r} is not a range of ports like {DEFAULT_RELAY_PORTS}")
+    low, high = int(first), int(last)
+    if not 1024 <= low <= high <= 65535:
+        raise ValueError(f"{text!r} is not within 1024-65535")
+    return low, high
+
+
+def config(server: Coturn) -> str:
+    """The text of turnserver.conf; it holds the secret."""
+    lines = [*_FIXED, f"static-auth-secret={server.secret}"]
+    lines += [f"listening-port={server.port}", *(f"listening-ip={address}" for address in server.listen)]
+    lines += [f"relay-ip={server.relay}"]
+    lines += [f"min-port={server.relay_ports[0]}", f"max-port={server.relay_ports[1]}"]
+    lines += [f"denied-peer-ip={network[0]}-{network[-1]}" for network in map(ipaddress.ip_network, _DENIED)]
+    lines += [f"allowed-peer-ip={server.relay}"]
+    if server.external:
+        lines += [f"external-ip={server.external}/{server.relay}"]
+    if ipaddress.ip_address(server.relay).is_loopback:
+        lines += ["allow-loopback-peers"]
+    lines += [
+        f"log-file={server.log}",
+        f"pidfile={server.folder}/turn.pid",
+        f"userdb={server.folder}/turn.db",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def relay_address(own: str, port: int, external: str, platform: str = sys.platform) -> str:
+    """Where relayed traffic comes out: the machine's `own` address if the world can reach it, else loopback.
+
+    On loopback, relays reach each other and nothing else, whatever network the machine moves to. The address is one
+    that no other service has (127.0.0.0/8 is local on Linux), and another one for each `port`.
+    """
+    if own and (external or ipaddress.ip_address(own).is_global):
+        return own
+    return f"127.86.{port >> 8}.{port & 255}" if platform == "linux" else "127.0.0.1"
+
+
+def own_address() -> str:
+    """The IPv4 address that this machine uses towards the world, empty when it has none. Sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("198.51.100.1", 9))
+        except OSError:
+            return ""
+        return str(probe.getsockname()[0])
