@@ -4,10 +4,13 @@ It relays for who shows credentials of this node, over UDP to IPv4 addresses, an
 of these only the relay's own address can be reached, because two relayed peers meet there.
 """
 
+import argparse
 import ipaddress
+import os
 import socket
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 DEFAULT_PORT = 3478
@@ -115,3 +118,31 @@ def own_address() -> str:
         except OSError:
             return ""
         return str(probe.getsockname()[0])
+
+
+def write(server: Coturn) -> Path:
+    """The configuration as a file in the server's folder that only its owner can read."""
+    path = Path(server.folder) / "turnserver.conf"
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(config(server))
+    return path
+
+
+def main() -> None:
+    """Becomes the server of a container that has one network, whose address no other service has."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--relay-ports", type=parse_ports, required=True)
+    parser.add_argument("--external", default="")
+    parser.add_argument("--secret-file", type=Path, required=True)
+    given = parser.parse_args()
+    own = socket.gethostbyname(socket.gethostname())
+    secret = given.secret_file.read_text("ascii").strip()
+    ports = given.relay_ports
+    server = Coturn(given.port, ("127.0.0.1", own), own, ports, secret, "/tmp", "stdout", given.external)
+    os.execvp("turnserver", ["turnserver", "-c", str(write(server))])
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import os
 import re
 import shutil
 import socket
@@ -93,9 +92,7 @@ def prepare(wanted: Wanted, host: str, secret: Path, folder: Path) -> Relay | No
         folder=str(folder),
         external=wanted.external,
     )
-    path = folder / "turnserver.conf"
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(coturn.config(server))
+    path = coturn.write(server)
     near = listen[0] if listen else "127.0.0.1"
     spec = Spec("turn", [binary, "-c", str(path)], inherited(), _ready(near, port), vital=False, quiet=True)
     return Relay(spec, _told(port, near, secret))

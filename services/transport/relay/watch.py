@@ -10,7 +10,7 @@ from services.kernel.run.turn import Relay
 from services.kernel.wire.status import RelayState
 from services.transport.relay.check import check
 
-_STARTING_S = 10.0
+_STARTING_S = 5.0
 _FAILED_S = 15.0
 
 log = structlog.get_logger()
@@ -26,7 +26,7 @@ class Watch:
         self.state: RelayState | None = None
 
     async def run(self) -> None:
-        """Until cancelled. A relay that starts together with this service has ten seconds to answer."""
+        """Until cancelled. A relay that starts together with this service has five seconds to answer."""
         started = self._clock.now()
         while True:
             found = await check(self._urls, self._relay.secret, self._clock.wall_ms())
