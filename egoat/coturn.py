@@ -1,7 +1,7 @@
 """coturn as a node runs it: its configuration (pure) from very few facts. Standard library only, for its container.
 
-It relays for who shows credentials of this node, over UDP to IPv4 addresses, and never into private networks:
-of these only the relay's own address can be reached, because two relayed peers meet there.
+It relays for who shows credentials of this node, over UDP and IPv4. Two relayed peers meet at the relay's own
+address; nothing else is reached, unless the operator names the public address: then public addresses are, too.
 """
 
 import argparse
@@ -19,8 +19,8 @@ DEFAULT_RELAY_PORTS = "50000-50999"
 _USER_QUOTA, _TOTAL_QUOTA = 100, 1_000
 _SESSION_BYTES_S, _ALL_BYTES_S = 1_250_000, 25_000_000
 
-# Everything special but the ranges for documentation, which nobody routes (RFC 6890), and multicast.
-_DENIED = (
+# Everything special (RFC 6890) but the ranges for documentation, which nobody routes; multicast and above.
+_SPECIAL = (
     "0.0.0.0/8",
     "10.0.0.0/8",
     "100.64.0.0/10",
@@ -32,8 +32,10 @@ _DENIED = (
     "192.168.0.0/16",
     "198.18.0.0/15",
     "224.0.0.0/3",
-    "::/0",
 )
+_ALL_IPV4 = ("0.0.0.0/0",)
+# Not from `::` on: coturn 4.6 takes a range that begins at an unspecified address to hold all of IPv4, too.
+_ALL_IPV6 = "::1-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
 
 _FIXED = (
     "realm=egoat",
@@ -56,7 +58,10 @@ _FIXED = (
 
 
 class Coturn(NamedTuple):
-    """One server. `listen` empty: every address of the machine; `external`: its public address behind a 1:1 NAT."""
+    """One server. `listen` empty: every address of the machine.
+
+    `external`: the public address under which `relay` is reached; empty: relays reach relays only.
+    """
 
     port: int
     listen: Sequence[str]
@@ -85,8 +90,9 @@ def config(server: Coturn) -> str:
     lines += [f"listening-port={server.port}", *(f"listening-ip={address}" for address in server.listen)]
     lines += [f"relay-ip={server.relay}"]
     lines += [f"min-port={server.relay_ports[0]}", f"max-port={server.relay_ports[1]}"]
-    lines += [f"denied-peer-ip={network[0]}-{network[-1]}" for network in map(ipaddress.ip_network, _DENIED)]
-    lines += [f"allowed-peer-ip={server.relay}"]
+    denied = map(ipaddress.ip_network, _SPECIAL if server.external else _ALL_IPV4)
+    lines += [f"denied-peer-ip={network[0]}-{network[-1]}" for network in denied]
+    lines += [f"denied-peer-ip={_ALL_IPV6}", f"allowed-peer-ip={server.relay}"]
     if server.external:
         lines += [f"external-ip={server.external}/{server.relay}"]
     if ipaddress.ip_address(server.relay).is_loopback:
@@ -99,14 +105,11 @@ def config(server: Coturn) -> str:
     return "\n".join(lines) + "\n"
 
 
-def relay_address(own: str, port: int, external: str, platform: str = sys.platform) -> str:
-    """Where relayed traffic comes out: the machine's `own` address if the world can reach it, else loopback.
+def own_relay(port: int, platform: str = sys.platform) -> str:
+    """An address at which relays of this machine meet, whatever network the machine moves to.
 
-    On loopback, relays reach each other and nothing else, whatever network the machine moves to. The address is one
-    that no other service has (127.0.0.0/8 is local on Linux), and another one for each `port`.
+    On Linux, where all of 127.0.0.0/8 is local, it is one that no service listens on, and another for each `port`.
     """
-    if own and (external or ipaddress.ip_address(own).is_global):
-        return own
     return f"127.86.{port >> 8}.{port & 255}" if platform == "linux" else "127.0.0.1"
 
 

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--turn-relay-ports", default=default, help=f"UDP ports of relayed traffic ({default})"
     )
     parser.add_argument(
-        "--turn-external-ip", default="", help="public IPv4 address of this machine behind a 1:1 NAT"
+        "--turn-external-ip", default="", help="public IPv4 address: the relay reaches the world, too"
     )
 
 
@@ -82,11 +82,10 @@ def prepare(wanted: Wanted, host: str, secret: Path, folder: Path) -> Relay | No
         return None
     listen = () if host in _ALL else _addresses(host)
     port = _port(wanted.port, listen)
-    own = coturn.own_address() if not listen else next((each for each in listen if ":" not in each), "")
     server = coturn.Coturn(
         port=port,
         listen=listen,
-        relay=coturn.relay_address(own, port, wanted.external),
+        relay=_outward() if wanted.external else coturn.own_relay(port),
         relay_ports=wanted.relay_ports,
         secret=secret.read_text("ascii").strip(),
         folder=str(folder),
@@ -96,6 +95,13 @@ def prepare(wanted: Wanted, host: str, secret: Path, folder: Path) -> Relay | No
     near = listen[0] if listen else "127.0.0.1"
     spec = Spec("turn", [binary, "-c", str(path)], inherited(), _ready(near, port), vital=False, quiet=True)
     return Relay(spec, _told(port, near, secret))
+
+
+def _outward() -> str:
+    address = coturn.own_address()
+    if not address:
+        raise StartError("--turn-external-ip: this machine has no IPv4 route to the world")
+    return address
 
 
 def _told(port: int, near: str, secret: Path) -> dict[str, str]:
