@@ -81,7 +81,7 @@ def _told(refused: Refused) -> str:
         case 403:
             return "refuses to relay to its own address"
         case 486:
-            return "has no allocation left for this user"
+            return "has no allocation left"
         case _:
             return f"refuses ({refused})"
 
