@@ -69,8 +69,8 @@ def check(given: argparse.Namespace) -> Wanted:
     return Wanted(int(port) if port else None, ports, external)
 
 
-def prepare(wanted: Wanted, host: str, secret: Path, folder: Path) -> Relay | None:
-    """A relay for a node that listens on `host`; None when there are servers of one's own, or none is wanted.
+def prepare(wanted: Wanted, host: str, others: set[int], secret: Path, folder: Path) -> Relay | None:
+    """A relay for a node that listens on `host`, on the ports `others`; None when there are servers of one's own, or none is wanted.
 
     Raises StartError when the wanted port is taken. Without coturn one line says what that means.
     """
@@ -81,7 +81,7 @@ def prepare(wanted: Wanted, host: str, secret: Path, folder: Path) -> Relay | No
         print(MISSING, flush=True)  # noqa: T201 - a person reads this, not a log
         return None
     listen = () if host in _ALL else _addresses(host)
-    port = _port(wanted.port, listen)
+    port = _port(wanted.port, listen, others)
     server = coturn.Coturn(
         port=port,
         listen=listen,
@@ -129,14 +129,14 @@ def _addresses(host: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(each[4][0]) for each in found))
 
 
-def _port(wanted: int | None, listen: tuple[str, ...]) -> int:
+def _port(wanted: int | None, listen: tuple[str, ...], others: set[int]) -> int:
     """The wanted port, else the first free one. Asked beforehand because two coturns would share one in silence."""
     if wanted is not None:
-        if not _free(wanted, listen):
+        if wanted in others or not _free(wanted, listen):
             raise StartError(f"cannot listen on port {wanted} (--turn-port): Address already in use")
         return wanted
     for port in range(coturn.DEFAULT_PORT, coturn.DEFAULT_PORT + _PORTS_LOOKED_AT):
-        if _free(port, listen):
+        if port not in others and _free(port, listen):
             return port
     raise StartError(
         f"no free port from {coturn.DEFAULT_PORT} on for STUN and TURN; give one with --turn-port"

@@ -86,7 +86,8 @@ def run(given: argparse.Namespace) -> int:
     files = _prepare(options.db)
     _raise_open_files()
     with tempfile.TemporaryDirectory(prefix="egoat-") as folder:
-        relay = turn.prepare(options.turn, options.host, files.turn, Path(folder))
+        ports = {options.http_port, options.ws_port}
+        relay = turn.prepare(options.turn, options.host, ports, files.turn, Path(folder))
         specs = _specs(options, redis, Path(folder), files, relay)
         for spec in specs:
             if spec.name in _SETTINGS:

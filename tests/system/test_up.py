@@ -161,6 +161,11 @@ def test_a_taken_relay_port_is_one_clear_line(ports: Ports, kind: int) -> None:
         assert port in line and "in use" in line
 
 
+def test_the_relay_keeps_off_the_nodes_own_ports(ports: Ports) -> None:
+    (line,) = refused([*ports.argv, "--turn-port", str(ports.http)])
+    assert str(ports.http) in line and "in use" in line
+
+
 def test_no_relay_is_run_where_none_is_wanted(ports: Ports) -> None:
     with started([*ports.argv, "--turn-port", "0"]) as up:
         assert up.child("turnserver") == []
