@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import ipaddress
 import re
 import shutil
 import socket
@@ -64,14 +65,17 @@ def check(given: argparse.Namespace) -> Wanted:
     except ValueError as problem:
         raise StartError(f"--turn-relay-ports {problem}") from None
     external = given.turn_external_ip
-    if external and not re.fullmatch(r"(\d{1,3}\.){3}\d{1,3}", external):
-        raise StartError(f"--turn-external-ip {external!r} is not an IPv4 address")
+    try:
+        ipaddress.IPv4Address(external or "127.0.0.1")
+    except ValueError:
+        raise StartError(f"--turn-external-ip {external!r} is not an IPv4 address") from None
     return Wanted(int(port) if port else None, ports, external)
 
 
 def prepare(wanted: Wanted, host: str, others: set[int], secret: Path, folder: Path) -> Relay | None:
-    """A relay for a node that listens on `host`, on the ports `others`; None when there are servers of one's own, or none is wanted.
+    """A relay for a node that listens on `host` and on the ports `others`.
 
+    None when none is wanted, when there are servers of one's own (TURN_URLS), and without coturn.
     Raises StartError when the wanted port is taken. Without coturn one line says what that means.
     """
     if wanted.port == 0 or inherited().get("TURN_URLS"):

@@ -229,7 +229,7 @@ def test_a_database_in_use_is_refused_and_names_its_holder(ports: Ports, tmp_pat
         ["--public-base", "example:8080"],
         ["--turn-port", "65536"],
         ["--turn-relay-ports", "50000"],
-        ["--turn-external-ip", "goat"],
+        ["--turn-external-ip", "999.0.0.1"],
     ],
 )
 def test_a_wrong_value_is_one_clear_line(ports: Ports, flags: list[str]) -> None:
