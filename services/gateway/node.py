@@ -17,6 +17,7 @@ from services.kernel.model.member import Member
 from services.kernel.run.joining import Joining
 from services.kernel.run.limits import Budgets, Payer
 from services.kernel.run.origin import Door, Tags
+from services.kernel.run.relaying import TurnDesk
 from services.kernel.run.settings import Limits, Public
 from services.kernel.wire.limits import LEASE_S
 from services.kernel.wire.roster import (
@@ -51,6 +52,7 @@ class Node(msgspec.Struct, frozen=True):
     mail: Mail
     joining: Joining
     budgets: Budgets
+    turn: TurnDesk
     door: Door
     tags: Tags
     events_key: bytes

@@ -19,6 +19,7 @@ from services.kernel.run.joining import Joining
 from services.kernel.run.limits import Budgets, Payer
 from services.kernel.run.log import short
 from services.kernel.run.origin import Door, Tags
+from services.kernel.run.relaying import TurnDesk
 from services.kernel.wire import codec
 from services.kernel.wire.frames import (
     Ack,
@@ -73,10 +74,11 @@ class Sockets:
         clock: Clock,
         tags: Tags,
         budgets: Budgets,
+        turn: TurnDesk,
     ) -> None:
         self._rooms, self._presence, self._storage = rooms, presence, storage
         self._joining, self._door, self._clock = joining, door, clock
-        self._tags, self._budgets = tags, budgets
+        self._tags, self._budgets, self._turn = tags, budgets, turn
         self._reference = ReferenceSockets(rooms, presence, clock, budgets)
 
     def choose(self, connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
@@ -152,7 +154,7 @@ class Sockets:
                 )
                 await self._presence.come(room, link)
                 try:
-                    self._welcome(room, link, after)
+                    self._welcome(room, link, after, one_header(request, "Host") or "")
                     log.info("peer.joined", peer=short(member.peer), room=member.room)
                     await self._read(room, link)
                 finally:
@@ -184,7 +186,7 @@ class Sockets:
         origin, host = one_header(request, "Origin"), one_header(request, "Host") or ""
         return hello, await self._joining.admit(room, asked, origin, host)
 
-    def _welcome(self, room: Room, link: Link, after: Cursor | None) -> None:
+    def _welcome(self, room: Room, link: Link, after: Cursor | None, host: str) -> None:
         member = link.member
         head = room.channel.feed.place
         link.outlet.send(
@@ -197,7 +199,7 @@ class Sockets:
                 floor=room.channel.feed.floor,
                 now=self._clock.wall_ms(),
                 roster=peers(room.view.entries.values()),
-                turn=None,
+                turn=self._turn.offer(link.payer, host),
             )
         )
         room.channel.start(link.outlet, after)

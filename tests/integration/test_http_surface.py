@@ -133,7 +133,7 @@ async def test_logs_say_nothing_that_was_said(node: RunningNode, http: httpx.Asy
 
 
 async def test_what_is_not_there(node: RunningNode, http: httpx.AsyncClient) -> None:
-    for method, path in (("GET", "/nothing"), ("POST", "/turn"), ("POST", "/transport/connect"),
+    for method, path in (("GET", "/nothing"), ("POST", "/transport/connect"),
                          ("POST", "/transport/send"), ("GET", "/transport/connect"), ("GET", "/static/"),
                          ("GET", "/static/none.js"), ("GET", "/docs"),
                          ("GET", "/metrics"), ("GET", "/signal/x")):  # fmt: skip

@@ -21,7 +21,10 @@ class LimitInfo(msgspec.Struct):
 
 
 class ConfigInfo(msgspec.Struct):
-    """`now` is the node's time in Unix ms; `ws_port` is where signaling listens beside `/signal` here."""
+    """`now` is the node's time in Unix ms; `ws_port` is where signaling listens beside `/signal` here.
+
+    `turn_urls` are the relay's, without credentials: those come with a join. Empty: the node has none.
+    """
 
     versions: list[int]
     ws_port: int
@@ -46,6 +49,12 @@ async def config(request: Request) -> Response:
     public = node.public
     return Json(
         ConfigInfo(
-            [1], public.ws_port, public.public_base, node.clock.wall_ms(), sizes, list(public.strategies), []
+            versions=[1],
+            ws_port=public.ws_port,
+            public_base=public.public_base,
+            now=node.clock.wall_ms(),
+            limits=sizes,
+            strategies=list(public.strategies),
+            turn_urls=node.turn.urls(request.headers.get("host", "")),
         )
     )

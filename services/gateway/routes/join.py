@@ -8,7 +8,7 @@ from services.gateway.edge import Json, body_of
 from services.gateway.node import Node
 from services.kernel.model.ids import parse_room
 from services.kernel.model.join import JoinRequest
-from services.kernel.wire.frames import RosterPeer
+from services.kernel.wire.frames import RosterPeer, Turn
 from services.kernel.wire.roster import check_label, check_owner, peers
 
 
@@ -40,7 +40,7 @@ class Joined(msgspec.Struct):
     floor: int
     now: int
     roster: list[RosterPeer]
-    turn: dict[str, str] | None = None
+    turn: Turn | None
 
 
 _challenges = msgspec.json.Decoder(ChallengeBody)
@@ -84,5 +84,6 @@ async def join(request: Request) -> Response:
         floor=page.floor,
         now=node.clock.wall_ms(),
         roster=peers((entries or {}).values()),
+        turn=node.turn.offer(payer, headers.get("host", "")),
     )
     return Json(answer)

@@ -108,6 +108,13 @@ class Budgets:
                 await self.rest(payer)
             raise
 
+    def turn(self, payer: Payer) -> None:
+        """Charges credentials for the relay: each verified peer its own, guests of one address together."""
+        limits = self._limits
+        most = limits.turns if payer.verified else limits.guest_turns
+        told = f"more than {most} credentials for the relay in an hour"
+        self._take(_ask("turn", payer.sender, most / 3600, most, told))
+
     def created(self, payer: Payer) -> None:
         """Charges the room that a stored message has made; never refuses."""
         asked = self._creation(payer)
