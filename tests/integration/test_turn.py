@@ -244,7 +244,7 @@ async def test_the_node_tries_its_relay_and_says_what_is_wrong(
         own_redis(REDIS_IMAGE) as redis,
         RunningNode(tmp_path, redis.url, replicas=1, extra=relay.env).running() as node,
     ):
-        works = await said(http, node, lambda text: "works" in text)
+        works = await said(http, node, lambda text: "works over UDP" in text)
         assert works["parts"]["turn"] == "up"
         assert works["details"]["turn"].startswith(f"{place} works over UDP (")
         relay.stop()
@@ -254,7 +254,7 @@ async def test_the_node_tries_its_relay_and_says_what_is_wrong(
             f"{place} does not answer on UDP {relay.port} and does not answer on TCP {relay.port}"
         )
         relay.start()
-        assert (await said(http, node, lambda text: "works" in text))["parts"]["turn"] == "up"
+        assert (await said(http, node, lambda text: "works over UDP" in text))["parts"]["turn"] == "up"
         node.transport.tell(TURN_SECRET="another")
         node.transport.restart()
         wrong = await said(http, node, lambda text: "refuses" in text)
