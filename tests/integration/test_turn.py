@@ -218,6 +218,12 @@ async def test_a_user_has_so_many_allocations_and_no_more(tmp_path: Path) -> Non
             await (await stack.enter_async_context(relay.user("ben"))).allocate()
 
 
+async def test_a_room_full_of_people_gets_its_allocations(relay: RunningCoturn) -> None:
+    async with AsyncExitStack() as stack:
+        for number in range(60):
+            await (await stack.enter_async_context(relay.user(f"peer{number}"))).allocate()
+
+
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
