@@ -167,6 +167,7 @@ test("five steps lead to a person; only one is in use", () => {
   assert.deepEqual(steps(reach([row(STUN, UP, true), row("webrtc-turn", UP)])), [
     "webrtc-stun active", "webrtc-turn standby", "websocket-direct standby", "http-polling standby", "lan-broadcast never",
   ]);
+  assert.equal(stepsTo(reach([row(STUN, UP, true), row("webrtc-turn", { type: "ready", due: 0 })]), situation())[1]?.figures, "not needed");
   assert.deepEqual(steps(reach([row(STUN, { type: "ready", due: 0 }), row("webrtc-turn", UP)], { allowed: [] })).slice(0, 3), [
     "webrtc-stun down", "webrtc-turn down", "websocket-direct active",
   ]);

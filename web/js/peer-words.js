@@ -61,7 +61,9 @@ export function pathTo(reach, { rows: node }) {
  */
 export function stepsTo(reach, { rows: node, now }) {
   const direct = inUse(reach?.rows ?? []);
-  const own = (reach?.rows ?? []).map((row) => {
+  const own = (reach?.rows ?? []).map((row, place, all) => {
+    const needless = row.rung.phase.type === "ready" && all.findIndex(({ active }) => active) < place && direct !== null;
+    if (needless) return { name: row.name, label: pathName(row.name), mark: /** @type {const} */ ("down"), figures: "not needed" };
     if (reach && !reach.allowed.includes(row.name)) return { name: row.name, label: pathName(row.name), mark: /** @type {const} */ ("down"), figures: "switched off" };
     return stepOf(row, now);
   });

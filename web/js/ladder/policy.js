@@ -72,12 +72,15 @@ export const NODE_LADDER = Object.freeze({
 });
 
 /**
- * The ladder from this page to one session of somebody else; the ladder to the node is the floor below it.
+ * The ladder from this page to one session of somebody else; the ladder to the node is the floor below it, and its
+ * socket the warm standby of them all: a relayed link kept beside every direct one costs more than it brings
+ * (docs/decisions/011-mesh-ceiling.md).
  *
  * @type {Readonly<Config>}
  */
 export const PEER_LADDER = Object.freeze({
   ...DEFAULTS,
+  standbys: 0,
   rungs: RUNGS.filter(({ name }) => name === "webrtc-stun" || name === "webrtc-turn"),
 });
 
