@@ -4,7 +4,7 @@ Redis is where replicas meet, not what presence rests on: while it is away nobod
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -28,6 +28,7 @@ from services.kernel.wire.roster import (
     encode_entry,
     entry,
     field,
+    words,
 )
 from services.signaling.room import Link, Room, Rooms
 
@@ -47,7 +48,7 @@ class Presence:
         """Lets the session in and tells the room; raises Fault when the room or the address is full, a guest's
         label is the name of a verified peer, the session is live and another's, or the socket has closed."""
         await self.look(room)
-        mine = self._entry(link)
+        mine = self._entry(room, link)
         here = room.view.entries | room.coming
         check_owner(link.key, link.owner, here)
         check_counts(mine, here, self._most_sockets, self._most_peers)
@@ -92,7 +93,7 @@ class Presence:
     async def renamed(self, room: Room, link: Link, name: str) -> None:
         """The peer is shown under another name from now on."""
         link.member = msgspec.structs.replace(link.member, name=name)
-        mine = self._entry(link)
+        mine = self._entry(room, link)
         await self._hold(room, [mine])
         room.apply(Came(self._rooms.replica, mine))
 
@@ -117,7 +118,7 @@ class Presence:
                 known = room.view.entries.get(link.key)
                 if known is not None and known.since > link.since:
                     return  # it has come back elsewhere already
-                gone = msgspec.structs.replace(self._entry(link), gone=True)
+                gone = msgspec.structs.replace(self._entry(room, link), gone=True)
                 room.view.entries[link.key] = gone
                 await self._hold(room, [gone])
                 await asyncio.sleep(LEAVE_GRACE_S)
@@ -138,8 +139,12 @@ class Presence:
             await asyncio.sleep(LEASE_RENEW_S)
             rooms = list(self._rooms.open.values())
             for room in rooms:
-                await self._hold(room, [self._entry(link) for link in room.links.values()])
+                await self.hold(room, room.links.values())
             await self.look(*rooms)
+
+    async def hold(self, room: Room, links: Iterable[Link]) -> None:
+        """Says that these sessions are here, and how far they are."""
+        await self._hold(room, [self._entry(room, link) for link in links])
 
     async def look(self, *rooms: Room) -> bool:
         """Brings the views of these rooms up to the shared roster; whether it could be read."""
@@ -151,7 +156,9 @@ class Presence:
             return False
         now = asyncio.get_running_loop().time()
         for room, leases in zip(rooms, found, strict=True):
-            room.tell(room.view.snapshot(_live(leases), set(room.links), now))
+            live = _live(leases)
+            room.tell(room.view.snapshot(live, set(room.links), now))
+            room.mark(words(live.values()))
         return True
 
     async def _hold(self, room: Room, entries: list[Entry]) -> None:
@@ -169,8 +176,9 @@ class Presence:
         except Away:
             return
 
-    def _entry(self, link: Link) -> Entry:
-        return entry(link.member, REFERENCE if link.reference else SOCKET, link.since, link.address)
+    def _entry(self, room: Room, link: Link) -> Entry:
+        mine = entry(link.member, REFERENCE if link.reference else SOCKET, link.since, link.address)
+        return msgspec.structs.replace(mine, mark=room.marks.of(link.key))
 
 
 def _live(leases: Mapping[str, Lease]) -> dict[Key, Entry]:

@@ -31,9 +31,10 @@ from services.kernel.wire.frames import (
     Welcome,
 )
 from services.kernel.wire.limits import HELLO_S
+from services.kernel.wire.receipts import Mark
 from services.kernel.wire.roster import Signalled, check_label, peers
 from services.kernel.wire.rows import Appended, Received
-from services.kernel.wire.session import Rename, judge, message_id
+from services.kernel.wire.session import Rename, judge, message_id, receipts_off
 from services.signaling.fanout import Outlet, Stuck
 from services.signaling.handshake import (
     REFUSED_PAUSE_S,
@@ -191,6 +192,7 @@ class Sockets:
                 now=self._clock.wall_ms(),
                 roster=peers(room.view.entries.values()),
                 turn=None,
+                receipts=room.marks.rows(head.log_id, head.last),
             )
         )
         room.channel.start(link.outlet, after)
@@ -247,12 +249,19 @@ class Sockets:
                     link.outlet.send(outcome)
                 case Signalled():
                     room.relay(link, outcome)
+                case Mark():
+                    self._mark(room, link, outcome)
                 case Rename():
                     await self._presence.renamed(room, link, outcome.name)
         except Fault as fault:
             link.outlet.send(codec.fault_frame(fault, message_id(frame), now))
             if fault.code is ErrorCode.TOO_MANY:
                 await asyncio.sleep(REFUSED_PAUSE_S)
+
+    def _mark(self, room: Room, link: Link, mark: Mark) -> None:
+        if not self._rooms.receipts:
+            raise receipts_off()
+        room.mark([(*link.key, mark)], own=True)
 
     def _stored(self, link: Link, message: Received, done: "asyncio.Future[Appended]") -> None:
         """Acks once the message is on disk."""

@@ -24,7 +24,8 @@ class LimitInfo(msgspec.Struct):
 
 
 class ConfigInfo(msgspec.Struct):
-    """`now` is the node's time in Unix ms; `ws_port` is where signaling listens beside `/signal` here."""
+    """`now` is the node's time in Unix ms; `ws_port` is where signaling listens beside `/signal` here;
+    `receipts`: whether this node takes word of what was received and read."""
 
     versions: list[int]
     ws_port: int
@@ -33,6 +34,7 @@ class ConfigInfo(msgspec.Struct):
     limits: LimitInfo
     strategies: list[str]
     turn_urls: list[str]
+    receipts: bool
 
 
 async def config(request: Request) -> Response:
@@ -48,5 +50,14 @@ async def config(request: Request) -> Response:
     )
     public = node.public
     return Json(
-        ConfigInfo([1], public.ws_port, public.public_base, node.clock.wall_ms(), sizes, STRATEGIES, [])
+        ConfigInfo(
+            versions=[1],
+            ws_port=public.ws_port,
+            public_base=public.public_base,
+            now=node.clock.wall_ms(),
+            limits=sizes,
+            strategies=STRATEGIES,
+            turn_urls=[],
+            receipts=node.takes_receipts,
+        )
     )

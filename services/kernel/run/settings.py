@@ -65,6 +65,12 @@ class Public(msgspec.Struct, frozen=True):
         tuple[str, ...], Meta(description="Networks whose X-Forwarded-For is believed, comma-separated CIDR.")
     ] = ("127.0.0.0/8", "::1/128")
 
+    receipts: Annotated[
+        str,
+        Meta(description="on or off: whether pages tell each other what they hold and have read.",
+             pattern="^(on|off)$"),
+    ] = "on"  # fmt: skip
+
     def __post_init__(self) -> None:
         for text in self.trusted_proxies:
             try:
