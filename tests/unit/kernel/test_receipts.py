@@ -137,7 +137,10 @@ def test_a_welcome_without_receipts_has_no_such_field() -> None:
     bare = frames.Welcome(1, "p", "t", LOG, 0, 0, 5, [], None)
     assert b"receipts" not in codec.encode(bare)
     told = frames.Receipts(LOG, [row(2, 1)])
-    assert codec.encode(told) == (
-        f'{{"type":"receipts","log_id":"{LOG}","rows":'
-        f'[{{"peer_id":"{ANN.peer}","session":"a","got":2,"read":1}}]}}'
-    ).encode()
+    assert (
+        codec.encode(told)
+        == (
+            f'{{"type":"receipts","log_id":"{LOG}","rows":'
+            f'[{{"peer_id":"{ANN.peer}","session":"a","got":2,"read":1}}]}}'
+        ).encode()
+    )

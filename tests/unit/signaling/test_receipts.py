@@ -1,4 +1,4 @@
-"""Receipts at the hub: told to everybody at both replicas, once a second, under the session's own name, never stored."""
+"""Receipts at the hub: told at both replicas, once a second, under the session's own name, never stored."""
 
 import asyncio
 from collections.abc import AsyncIterator
