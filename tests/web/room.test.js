@@ -49,7 +49,7 @@ function fakeLog() {
  * @param {any} [browser]
  * @param {readonly any[]} [earlier] what the log holds already
  * @param {ReturnType<typeof fakeProfile>} [profile] what the tabs of this browser share
- * @param {{name?: string, identity?: any}} [who]
+ * @param {{name?: string, identity?: any, shares?: boolean}} [who]
  */
 async function start(browser = keyed, earlier = [], profile = fakeProfile(), who = {}) {
   const log = fakeLog();
@@ -60,7 +60,7 @@ async function start(browser = keyed, earlier = [], profile = fakeProfile(), who
   const room = new Room({
     world: /** @type {any} */ (world), room: "r", name: who.name ?? "Ann", session: "0".repeat(16), identity,
     kinds: new Map([[WS, ws], [POLL, poll]]), strategy: "auto", forced: null, place: PLACE, verify: verifier(crypto.subtle), own: new Set(), mark: "",
-    changed: () => {}, keepOwn: () => {}, store: profile.store,
+    shares: () => who.shares ?? true, changed: () => {}, keepOwn: () => {}, store: profile.store,
     streams: new Streams({ locks: profile.locks, channel: profile.channel() }),
   });
   room.start();

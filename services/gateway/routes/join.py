@@ -42,7 +42,7 @@ class Joined(msgspec.Struct):
     now: int
     roster: list[RosterPeer]
     turn: dict[str, str] | None = None
-    receipts: list[ReceiptRow] = []
+    receipts: list[ReceiptRow] | msgspec.UnsetType = msgspec.UNSET
 
 
 _challenges = msgspec.json.Decoder(ChallengeBody)
@@ -84,6 +84,6 @@ async def join(request: Request) -> Response:
         floor=page.floor,
         now=node.clock.wall_ms(),
         roster=peers((entries or {}).values()),
-        receipts=rows_of(words((entries or {}).values()), page.log_id, page.head),
+        receipts=rows_of(words((entries or {}).values()), page.log_id, page.head) or msgspec.UNSET,
     )
     return Json(answer)

@@ -1,27 +1,39 @@
-// One message of the timeline. `[data-message]` with `data-id`, `data-state` (queued, node, failed, kept),
-// `data-mine`, `data-proof`; inside it `.text` and `.state`.
+// One message of the timeline. `[data-message]` with `data-id`, `data-state` (queued, direct, node, failed, kept),
+// `data-receipt` (delivered, read), `data-mine`, `data-proof`; inside it `.text` and `.state`.
 
 import { hue } from "./avatar.js";
-import { el } from "./dom.js";
+import { el, put, say } from "./dom.js";
 import { icon } from "./icons.js";
 import { parts } from "./links.js";
+import { standing, wholeStanding } from "./standing.js";
 import { clockTime, wholeTime } from "./times.js";
 
 /** @typedef {Extract<import("./rows.js").Row, {kind: "message"}>} MessageRow */
 /** @typedef {{again: (line: import("../timeline.js").Line) => void,
  *   discard: (line: import("../timeline.js").Line) => void, edit: (text: string) => void}} MessageActs */
 
-/** @type {Readonly<Record<string, string>>} */
-const STATES = {
-  queued: "queued on this device",
-  node: "at the node",
-  failed: "not sent",
-  kept: "kept here, not in the node’s history",
-};
-
-/** @param {MessageRow} row what decides how the row looks: equal prints, equal elements */
+/** @param {MessageRow} row what decides how the row looks but for its state's words: equal prints, equal elements */
 export const printOf = ({ line, first, last, late, proof }) =>
   [line.state, line.reason, line.hlc, line.text, line.name, line.mine, first, last, late, proof === "bad"].join("\n");
+
+/** @param {MessageRow} row what decides the words of its state; they may change while the rest stays */
+export const statePrint = ({ line, receipt }) =>
+  (line.mine ? `${standing(line.state, receipt)}\n${wholeStanding(line.state, receipt)}` : "");
+
+/**
+ * Says anew how a message stands, and changes nothing else of it.
+ * @param {HTMLElement} element
+ * @param {MessageRow} row
+ */
+export function renewState(element, row) {
+  const state = element.querySelector(".state");
+  if (!state) return;
+  const { got, read } = row.receipt;
+  say(state, standing(row.line.state, row.receipt));
+  put(state, "title", wholeStanding(row.line.state, row.receipt));
+  const delivered = got > 0 ? "delivered" : null;
+  put(element, "data-receipt", read > 0 ? "read" : delivered);
+}
 
 /**
  * @param {MessageRow} row
@@ -30,7 +42,7 @@ export const printOf = ({ line, first, last, late, proof }) =>
 export function messageElement(row, acts) {
   const { line, first, last, proof } = row;
   const classes = ["row", line.mine ? "mine" : "theirs", first ? "first" : "", last ? "last" : ""];
-  return el("div", {
+  const element = el("div", {
     class: classes.filter(Boolean).join(" "),
     "data-message": true,
     "data-id": line.id,
@@ -39,6 +51,8 @@ export function messageElement(row, acts) {
     "data-sender": line.sender,
     "data-proof": proof === "bad" ? "bad" : null,
   }, el("div", { class: "bubble" }, speaker(row), body(line), meta(row), remedy(line, acts)));
+  renewState(element, row);
+  return element;
 }
 
 /** @param {MessageRow} row */
@@ -61,7 +75,7 @@ function meta({ line, ms, late, proof }) {
   const time = el("time", { datetime: new Date(ms).toISOString(), title: wholeTime(ms) }, clockTime(ms));
   const words = [];
   if (late) words.push("arrived late");
-  const state = line.mine || line.state === "kept" ? el("span", { class: "state" }, STATES[line.state] ?? "") : null;
+  const state = line.mine || line.state === "kept" ? el("span", { class: "state", "aria-live": "off" }) : null;
   const bad = proof === "bad" ? el("span", { class: "forged" }, icon("warn"), "signature does not match the sender") : null;
   return el("div", { class: "meta" }, bad, time, ...words.map((word) => el("span", {}, word)), state);
 }

@@ -21,6 +21,7 @@ import { unreadTitle } from "./title.js";
  * @property {import("./timeline-view.js").TimelineData} timeline
  * @property {string} link
  * @property {boolean} local whether the link only works on this computer
+ * @property {boolean} receipts whether the node takes them
  * @property {boolean} introduce whether the name was picked for this person and not yet confirmed
  */
 
@@ -29,6 +30,7 @@ import { unreadTitle } from "./title.js";
  * @property {string} room
  * @property {string} draft
  * @property {Node} theme
+ * @property {{node: Node, update: (offered: boolean) => void}} receipts the person's wish
  * @property {(text: string) => void} send
  * @property {(text: string) => string | null} problem
  * @property {(text: string) => void} keepDraft
@@ -57,7 +59,7 @@ export function roomScreen(acts) {
     view.toEnd();
   };
   const writer = composer({ ...acts, send });
-  const pane = peoplePane({ close: () => drawer.close(), rename: parts.rename, retry: acts.retry }, acts.theme);
+  const pane = peoplePane({ close: () => drawer.close(), rename: parts.rename, retry: acts.retry }, acts.receipts.node, acts.theme);
   const showPath = () => {
     pane.showWhy(true);
     drawer.open();
@@ -70,7 +72,7 @@ export function roomScreen(acts) {
   const node = el("div", { class: "room" }, header.node, line.node,
     el("div", { class: "panes" }, main, shade, pane.node), noticeArea, parts.invite.dialog, parts.naming.dialog);
   const drawer = slideIn(pane.node, shade, [header.node, line.node, main], header.people);
-  const update = updater({ ...parts, header, line, pane, view, hello });
+  const update = updater({ ...parts, header, line, pane, view, hello, receipts: acts.receipts });
   return { node, update, view, settle: writer.settle, focus: writer.focus, notice };
 }
 
@@ -88,9 +90,10 @@ function dialogs(acts, notice) {
 
 /**
  * @param {ReturnType<typeof dialogs> & {header: ReturnType<typeof roomHeader>, line: ReturnType<typeof bannerLine>,
- *   pane: ReturnType<typeof peoplePane>, view: TimelineView, hello: ReturnType<typeof introduction>}} parts
+ *   pane: ReturnType<typeof peoplePane>, view: TimelineView, hello: ReturnType<typeof introduction>,
+ *   receipts: RoomActs["receipts"]}} parts
  */
-function updater({ shown, header, line, pane, view, hello, invite, emptyLink }) {
+function updater({ shown, header, line, pane, view, hello, invite, emptyLink, receipts }) {
   return (/** @type {RoomData} */ data) => {
     const { room, self, people, situation, timeline, link } = data;
     shown.name = self.name;
@@ -100,6 +103,7 @@ function updater({ shown, header, line, pane, view, hello, invite, emptyLink }) 
       people, self: self.peerId, lives: self.lives, steps: steps(situation), why: why(situation),
       connected: situation.rows.some(({ active }) => active),
     });
+    receipts.update(data.receipts);
     view.update(timeline);
     hello.update(data.introduce ? self.name : null);
     invite.update(link, data.local);
