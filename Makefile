@@ -9,7 +9,9 @@ EXTRAS := gateway signaling storage transport node dev
 # Variables given on the command line become flags; those of the shell (HOST is one in some) do not.
 flag = $(if $(filter command,$(firstword $(origin $(1)))),--$(2) '$($(1))')
 UP_FLAGS = $(call flag,HTTP_PORT,http-port) $(call flag,WS_PORT,ws-port) $(call flag,DB,db) \
-           $(call flag,PUBLIC_BASE,public-base) $(call flag,HOST,host)
+           $(call flag,PUBLIC_BASE,public-base) $(call flag,HOST,host) \
+           $(call flag,TURN_PORT,turn-port) $(call flag,TURN_RELAY_PORTS,turn-relay-ports) \
+           $(call flag,TURN_EXTERNAL_IP,turn-external-ip)
 
 .DEFAULT_GOAL := build
 .PHONY: build run test quick-test no-e2e-test e2e-test planted chaos verify lint all clean protocol lock dev

@@ -17,6 +17,7 @@ from services.kernel.model.member import Member
 from services.kernel.run.joining import Joining
 from services.kernel.run.limits import Budgets, Payer
 from services.kernel.run.origin import Door, Tags
+from services.kernel.run.relaying import TurnDesk
 from services.kernel.run.settings import Limits, Public
 from services.kernel.wire.limits import LEASE_S
 from services.kernel.wire.receipts import Mark, later
@@ -28,6 +29,7 @@ from services.kernel.wire.roster import (
     Event,
     Key,
     Marked,
+    after,
     check_counts,
     check_label,
     decode_entry,
@@ -52,6 +54,7 @@ class Node(msgspec.Struct, frozen=True):
     mail: Mail
     joining: Joining
     budgets: Budgets
+    turn: TurnDesk
     door: Door
     tags: Tags
     events_key: bytes
@@ -81,7 +84,8 @@ class Node(msgspec.Struct, frozen=True):
         new = False
         if not self.budgets.may_create(payer):
             new = (await self.storage.before(room, None, 0)).head == 0
-        self.budgets.send(payer, room, new=new)
+        async with self.budgets.paced(payer):
+            self.budgets.send(payer, room, new=new)
 
     def stored(self, payer: Payer, where: Appended) -> None:
         """Charges the room that a message has made, if it has."""
@@ -106,8 +110,8 @@ class Node(msgspec.Struct, frozen=True):
         """
         if entries is None:
             return
-        mine = entry(member, POLL, self.clock.wall_ms())
-        known = entries.get(mine.key)
+        known = entries.get((member.peer, member.session))
+        mine = entry(member, POLL, after(known, self.clock.wall_ms()))
         if known is not None and known.via != POLL and not known.gone:
             if instead:
                 self.tell(member.room, Doubted(self.replica, *mine.key))

@@ -10,7 +10,7 @@ import msgspec
 
 from services.kernel.bus import subjects
 from services.kernel.bus.base import Away, Lease, Leases
-from services.kernel.model.errors import unavailable
+from services.kernel.model.errors import Fault, unavailable
 from services.kernel.model.ids import RoomId
 from services.kernel.model.member import Member
 from services.kernel.wire.limits import LEASE_RENEW_S, LEASE_S, LEAVE_GRACE_S
@@ -21,6 +21,8 @@ from services.kernel.wire.roster import (
     Entry,
     Key,
     Left,
+    after,
+    check_age,
     check_counts,
     check_label,
     check_owner,
@@ -46,11 +48,14 @@ class Presence:
 
     async def come(self, room: Room, link: Link) -> None:
         """Lets the session in and tells the room; raises Fault when the room or the address is full, a guest's
-        label is the name of a verified peer, the session is live and another's, or the socket has closed."""
-        await self.look(room)
-        mine = self._entry(room, link)
+        label is the name of a verified peer, the session is live and another's, or this socket is not the
+        youngest of its session or has closed."""
+        shared = (await self._look(room)) or [{}]
         here = room.view.entries | room.coming
+        link.since = after(here.get(link.key), after(shared[0].get(link.key), link.since))
+        mine = self._entry(room, link)
         check_owner(link.key, link.owner, here)
+        check_age(mine, here)
         check_counts(mine, here, self._most_sockets, self._most_peers)
         if not mine.verified:
             check_label(mine.name, here.values())
@@ -79,11 +84,13 @@ class Presence:
         if leaving is not None:
             leaving.cancel()
         await self._hold(room, [mine])
-        if (
-            not link.outlet.open
-        ):  # it may have come back elsewhere: this one is the older, whatever the time is
+        try:  # it may have come back elsewhere meanwhile
+            if not link.outlet.open:
+                raise unavailable("the socket has closed")
+            check_age(mine, room.view.entries)
+        except Fault:
             await self._release(room, mine)
-            raise unavailable("the socket has closed")
+            raise
         old = room.links.get(link.key)
         if old is not None:
             room.replace(old)
@@ -148,18 +155,20 @@ class Presence:
 
     async def look(self, *rooms: Room) -> bool:
         """Brings the views of these rooms up to the shared roster; whether it could be read."""
-        if not rooms:
-            return True
+        return not rooms or await self._look(*rooms) is not None
+
+    async def _look(self, *rooms: Room) -> list[dict[Key, Entry]] | None:
+        """What the shared roster has of each, sessions in their grace too; None when it could not be read."""
         try:
-            found = await self._leases.holders([subjects.roster(room.name) for room in rooms])
+            leases = await self._leases.holders([subjects.roster(room.name) for room in rooms])
         except Away:
-            return False
+            return None
         now = asyncio.get_running_loop().time()
-        for room, leases in zip(rooms, found, strict=True):
-            live = _live(leases)
-            room.tell(room.view.snapshot(live, set(room.links), now))
-            room.mark(words(live.values()))
-        return True
+        found = [_live(each) for each in leases]
+        for room, entries in zip(rooms, found, strict=True):
+            room.tell(room.view.snapshot(entries, set(room.links), now))
+            room.mark(words(entries.values()))
+        return found
 
     async def _hold(self, room: Room, entries: list[Entry]) -> None:
         if not entries:
@@ -177,7 +186,8 @@ class Presence:
             return
 
     def _entry(self, room: Room, link: Link) -> Entry:
-        mine = entry(link.member, REFERENCE if link.reference else SOCKET, link.since, link.address)
+        via = REFERENCE if link.reference else SOCKET
+        mine = entry(link.member, via, link.since, link.address, link.challenged)
         return msgspec.structs.replace(mine, mark=room.marks.of(link.key))
 
 

@@ -33,6 +33,7 @@ from services.kernel.wire.roster import (
     decode_event,
     encode_event,
 )
+from services.kernel.wire.session import receipts_off
 from services.signaling.fanout import Channel, Outlet, Stuck
 from services.signaling.rooms import Change, View, reachable, reference_joined, reference_signal
 
@@ -43,10 +44,18 @@ class Link:
     """One joined socket."""
 
     def __init__(
-        self, member: Member, outlet: Outlet, *, reference: bool, since: int, address: bytes, owner: bool
+        self,
+        member: Member,
+        outlet: Outlet,
+        *,
+        reference: bool,
+        since: int,
+        address: bytes,
+        owner: bool,
+        challenged: int = 0,
     ) -> None:
         self.member, self.outlet, self.reference, self.address = member, outlet, reference, address
-        self.since, self.owner = since, owner
+        self.since, self.owner, self.challenged = since, owner, challenged
         self.payer = Payer(member.peer, member.verified, address)
         self.replaced = self.doubted = False
         self.watched = False
@@ -123,8 +132,11 @@ class Room:
         link.outlet.send_json(reference_joined(peer, self.name))
 
     def mark(self, words: Iterable[Word], *, own: bool = False) -> None:
-        """Sessions say how far they are; receipts.py tells it within a second."""
+        """Sessions say how far they are; receipts.py tells it within a second. Raises Fault for an `own` one where
+        receipts are switched off."""
         if not self._hub.receipts:
+            if own:
+                raise receipts_off()
             return
         log_id = self.channel.feed.place.log_id
         for peer, session, mark in words:
@@ -218,7 +230,7 @@ class Room:
 
     def _replaced_elsewhere(self, event: Came) -> None:
         link = self.links.get(event.entry.key)
-        if link is not None and event.entry.since >= link.since and event.entry.via != POLL:
+        if link is not None and event.entry.challenged >= link.challenged and event.entry.via != POLL:
             self.replace(link)
 
     def _probe(self, event: Doubted) -> None:

@@ -120,6 +120,11 @@ export class FakeLink {
 
   refresh() {}
 
+  /** Whether an offer of the other side belongs to this dial. */
+  takes() {
+    return false;
+  }
+
   close() {
     this.closed = true;
   }
@@ -149,7 +154,7 @@ export function fakeProfile({ locks = true, refuses = false } = {}) {
     rows,
     ids: () => [...rows.values()].map(({ id }) => id),
     store: Promise.resolve(refuses ? null : store),
-    locks: locks ? { request: (/** @type {any[]} */ ...asked) => request(asked[0], asked[1].signal, asked[2]) } : undefined,
+    locks: locks ? { request: (/** @type {any[]} */ ...asked) => request(asked[0], asked[1].signal, asked[2]), query } : undefined,
     /** One tab's end of a channel. */
     channel() {
       /** @type {(event: any) => void} */
@@ -161,6 +166,10 @@ export function fakeProfile({ locks = true, refuses = false } = {}) {
       };
     },
   };
+
+  async function query() {
+    return { held: [...held.keys()].map((name) => ({ name })) };
+  }
 
   /** @type {(name: string, signal: AbortSignal, hold: () => Promise<void>) => Promise<void>} */
   async function request(name, signal, hold) {

@@ -4,15 +4,20 @@ import { request } from "./api.js";
 import { openIdentity } from "./identity.js";
 import { cleanName, friendlyName, nameProblem, roomProblem } from "./names.js";
 import { openOutbox } from "./outbox-store.js";
+import { STRATEGIES } from "./ladder/policy.js";
+import { crowd } from "./peer-words.js";
 import * as profile from "./profile.js";
 import { Room } from "./room.js";
 import { RUNG_KINDS } from "./rungs/index.js";
 import { Streams } from "./streams.js";
+import { asRung, asStrategy, detailsOf, peopleViews } from "./views.js";
 import { homeScreen } from "./ui/home.js";
 import { receiptSwitch } from "./ui/receipt-switch.js";
 import { roomScreen } from "./ui/room-screen.js";
 import { showTheme, themePicker } from "./ui/theme.js";
 import { unreadTitle } from "./ui/title.js";
+import { Unsent } from "./unsent.js";
+import { banner } from "./words.js";
 import { verifier } from "./verify.js";
 import { toHex } from "./wire/bytes.js";
 import { roomName } from "./wire/ids.js";
@@ -37,6 +42,7 @@ const LOCAL = new Set(["localhost", "127.0.0.1", "[::1]"]);
 const session = toHex(world.random(8));
 const identity = openIdentity({ crypto, indexedDB: storeOf() });
 const outbox = openOutbox(storeOf());
+const unsent = new Unsent(outbox, navigator.locks);
 const verify = verifier(crypto.subtle);
 const place = /** @type {HTMLElement} */ (document.getElementById("app"));
 
@@ -89,8 +95,9 @@ function home(problem) {
     suggest: suggestion,
     create: (name) => enter(name, roomName(world.random(16))),
     join: enter,
-    forget: (room) => {
-      profile.forgetRoom(room);
+    unsent: (room) => unsent.count(room).catch(() => 0),
+    forget: async (room) => {
+      await unsent.drop(room).then(() => profile.forgetRoom(room), () => {});
       return profile.readRooms();
     },
   });
@@ -137,7 +144,7 @@ async function openRoom(asked, linked) {
   };
   const room = makeRoom(asked, name, who, draw);
   const screen = makeScreen(room, shown, draw);
-  const ticking = window.setInterval(draw, TICK_MS);
+  const ticking = window.setInterval(() => tick(room, draw), TICK_MS);
   current = {
     stop: () => {
       over = true;
@@ -162,6 +169,15 @@ async function openRoom(asked, linked) {
 }
 
 /**
+ * @param {Room} room
+ * @param {() => void} draw
+ */
+function tick(room, draw) {
+  room.direct.peers.measure();
+  draw();
+}
+
+/**
  * @param {string} asked
  * @param {string} name
  * @param {import("./identity.js").Identity} who
@@ -174,8 +190,8 @@ const makeRoom = (asked, name, who, changed) => new Room({
   session,
   identity: who,
   kinds: RUNG_KINDS,
-  strategy: "auto",
-  forced: new URLSearchParams(location.search).get("rung"),
+  strategy: asStrategy(profile.readStrategy()),
+  forced: asRung(new URLSearchParams(location.search).get("rung")),
   place: location,
   verify,
   own: profile.readOwn(asked),
@@ -225,6 +241,11 @@ const makeScreen = (room, shown, draw) => roomScreen({
     return null;
   },
   retry: () => current.wake(),
+  choose: (strategy, forced) => {
+    profile.keepStrategy(strategy);
+    room.choose(strategy, forced);
+  },
+  details: (line) => detailsOf(room, line),
   leave: () => go("/"),
 });
 
@@ -236,16 +257,21 @@ const makeScreen = (room, shown, draw) => roomScreen({
 function roomData(room, shown) {
   const { timeline, identity: who, facts } = room;
   const { loading, loaded, complete, failed } = room.log.history;
+  const situation = {
+    rows: room.driver.rows(), online: navigator.onLine, now: world.now(), since: shown.since,
+    refusal: room.refusal, guest: who.pk === null,
+  };
+  const { self, others } = peopleViews(room, situation);
   return {
     room: room.room,
     self: { peerId: room.peerId, name: room.name, lives: who.lives },
-    people: room.present(),
-    situation: {
-      rows: room.driver.rows(), online: navigator.onLine, now: world.now(), since: shown.since,
-      refusal: room.refusal, guest: who.pk === null,
-    },
+    own: self, others, situation,
+    crowd: crowd(others.map(({ path }) => path)),
+    banner: banner(situation),
+    choice: { ...room.choice, offered: facts.strategies },
     timeline: {
-      room: room.room, lines: timeline.lines, notes: room.notes.list, proofs: room.log.proofs, unread: timeline.unread,
+      room: room.room, lines: timeline.lines, notes: room.notes.list, proofs: room.log.proofs,
+      via: (key) => room.log.arrivals.of(key)[0]?.rung ?? null, unread: timeline.unread,
       receipts: (line) => room.receipts.of(line), unseen: room.log.unseen,
       firstUnread: room.firstUnread(), now: room.nodeNow(), history: { loading, loaded, complete, failed },
     },
@@ -265,13 +291,14 @@ async function learnNode(room, isOver) {
   const asked = world.now();
   try {
     const config = await request(world, "/config");
-    const { ws_port: wsPort, public_base: publicBase, now, limits } = config;
+    const { ws_port: wsPort, public_base: publicBase, now, limits, strategies } = config;
     const facts = {
       wsPort: Number(wsPort) || null,
       publicBase: typeof publicBase === "string" ? publicBase : "",
       textBytes: Number(limits?.text) || LIMITS.TEXT_BYTES,
       frameBytes: Number(limits?.frame) || LIMITS.FRAME_BYTES,
       receipts: config["receipts"] === true,
+      strategies: Array.isArray(strategies) ? strategies.filter((name) => name in STRATEGIES) : ["auto"],
     };
     if (!isOver()) room.learnNode(facts, { now: Number(now), asked });
   } catch {

@@ -187,6 +187,21 @@ export class Peers {
     }
   }
 
+  /** Whether anybody is reached directly. */
+  get reached() {
+    return [...this.held.values()].some(({ rung }) => rung !== null);
+  }
+
+  /** The direct paths to the sessions of one person. @param {string} peerId */
+  reaches(peerId) {
+    return [...this.held.values()].filter(({ remote }) => remote.peerId === peerId).map((peer) => peer.reach());
+  }
+
+  /** Looks up which addresses are in use. */
+  measure() {
+    for (const peer of this.held.values()) void peer.measure();
+  }
+
   /** This device woke, or its network is another one. */
   networkChanged() {
     for (const peer of this.held.values()) peer.driver.networkChanged();

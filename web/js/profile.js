@@ -55,6 +55,11 @@ export const readShares = () => read("receipts") !== "off";
 /** @param {boolean} on */
 export const keepShares = (on) => write("receipts", on ? "" : "off");
 
+export const readStrategy = () => read("strategy") ?? "auto";
+
+/** @param {string} strategy */
+export const keepStrategy = (strategy) => write("strategy", strategy === "auto" ? "" : strategy);
+
 /** @param {string} room */
 export const readDraft = (room) => read(`draft.${room}`) ?? "";
 

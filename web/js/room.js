@@ -18,10 +18,14 @@ import { LIMITS } from "./wire/protocol.gen.js";
 
 /** @typedef {import("./wire/codec.js").Frame} Frame */
 /** @typedef {import("./timeline.js").Line} Line */
+/** Where only a direct path may carry messages, the node's copy follows it by so much, for the record. */
+const AFTER_MS = 250;
+
 /**
  * What `/config` told.
  * @typedef {{wsPort: number | null, publicBase: string, textBytes: number, frameBytes: number,
- *            receipts: boolean | null}} NodeFacts `receipts`: whether the node takes them, null while that is not known
+ *   strategies: readonly string[], receipts: boolean | null}} NodeFacts `receipts`: whether the node takes them, null while
+ *   that is not known
  */
 
 /**
@@ -56,12 +60,16 @@ export class Room {
     this.name = name;
     this.clock = guess(world.wall(), world.now());
     /** @type {NodeFacts} */
-    this.facts = { wsPort: null, publicBase: "", textBytes: LIMITS.TEXT_BYTES, frameBytes: LIMITS.FRAME_BYTES, receipts: null };
+    this.facts = {
+      wsPort: null, publicBase: "", textBytes: LIMITS.TEXT_BYTES, frameBytes: LIMITS.FRAME_BYTES, strategies: ["auto"],
+      receipts: null,
+    };
     /** @type {Map<string, string>} the last token under each name that this page had */
     this.tokens = new Map();
     /** @type {import("./rungs/index.js").Ending | null} */
     this.refusal = null;
     this.joined = false;
+    this.choice = { strategy: parts.strategy, forced: parts.forced };
     this.plan = plan(parts.strategy, parts.forced);
     this.notes = new Notes(() => this.nodeNow(), world);
     this.people = new People(room, this.notes, () => this.peerId);
@@ -116,6 +124,8 @@ export class Room {
    */
   learnNode(facts, { now, asked }) {
     this.facts = facts;
+    const [first = "auto"] = facts.strategies;
+    if (!facts.strategies.includes(this.choice.strategy)) this.choose(first, this.choice.forced);
     if (now > 0) this.clock = learn(this.clock, now, asked, this.world.now());
     this.receipts.renew();
     this.parts.changed();
@@ -207,6 +217,7 @@ export class Room {
       limits: () => this.facts,
       current: () => this.driver.current(),
       keeps: () => this.plan.keeps,
+      pause: () => (this.plan.after && this.direct.peers.reached ? AFTER_MS : 0),
       sealed: (id, sealed) => this.direct.say(id, sealed),
     });
   }
@@ -240,7 +251,7 @@ export class Room {
       token: () => this.token,
       nodeNow: () => this.nodeNow(),
       toNode: (frame) => this.toNode(frame),
-      quiet: () => !this.shares,
+      quiet: () => this.facts.receipts === false || !this.parts.shares(),
       got: (from, ids, quiet) => {
         this.mine.handed(ids);
         if (!quiet) this.receipts.handed(from.peerId, ids);
@@ -252,6 +263,7 @@ export class Room {
 
   /** Takes another strategy, or forces one rung. @param {string} strategy @param {string | null} forced */
   choose(strategy, forced) {
+    this.choice = { strategy, forced };
     this.plan = plan(strategy, forced);
     this.driver.allow(this.plan.node);
     this.direct.peers.allow(this.plan.peers);

@@ -8,9 +8,6 @@ from services.gateway.edge import Json
 from services.gateway.node import Node
 from services.kernel.wire import limits
 
-STRATEGIES = ["auto", "relay-safe", "websocket-only", "http-only"]
-"""The strategies whose rungs a browser has on this node today."""
-
 
 class LimitInfo(msgspec.Struct):
     """Sizes in bytes, names in characters, `history` in rows, `poll_wait` in seconds."""
@@ -24,8 +21,11 @@ class LimitInfo(msgspec.Struct):
 
 
 class ConfigInfo(msgspec.Struct):
-    """`now` is the node's time in Unix ms; `ws_port` is where signaling listens beside `/signal` here;
-    `receipts`: whether this node takes word of what was received and read."""
+    """`now` is the node's time in Unix ms; `ws_port` is where signaling listens beside `/signal` here.
+
+    `turn_urls` are the relay's, without credentials: those come with a join. Empty: the node has none.
+    `receipts`: whether this node takes word of what was received and read.
+    """
 
     versions: list[int]
     ws_port: int
@@ -56,8 +56,8 @@ async def config(request: Request) -> Response:
             public_base=public.public_base,
             now=node.clock.wall_ms(),
             limits=sizes,
-            strategies=STRATEGIES,
-            turn_urls=[],
+            strategies=list(public.strategies),
+            turn_urls=node.turn.urls(request.headers.get("host", "")),
             receipts=node.takes_receipts,
         )
     )

@@ -90,7 +90,8 @@ async def poll(request: Request) -> Response:
     if len(body.frames) > POLL_FRAMES or not 0 <= body.wait <= POLL_WAIT_S:
         raise Fault(ErrorCode.BAD_REQUEST, f"at most {POLL_FRAMES} frames, wait from 0 to {POLL_WAIT_S} s")
     payer = node.payer(request, member.peer, verified=member.verified)
-    node.budgets.frame(payer)
+    async with node.budgets.paced(payer):
+        node.budgets.frame(payer)
     return Json(await _Poll(node, member, payer, body).answer(ends))
 
 
@@ -167,13 +168,16 @@ class _Poll:
 
     async def _charge(self, frame: Up) -> None:
         """Raises Fault(TOO_MANY); a socket's frames cost the same."""
+        budgets = self._node.budgets
         match frame:
             case Send():
                 await self._node.charge_send(self._payer, self._member.room)
             case Name():
-                self._node.budgets.send(self._payer, self._member.room)
+                async with budgets.paced(self._payer):
+                    budgets.send(self._payer, self._member.room)
             case _:
-                self._node.budgets.frame(self._payer)
+                async with budgets.paced(self._payer):
+                    budgets.frame(self._payer)
 
     async def _ack(self, message: Received, place: "asyncio.Future[Appended]") -> None:
         try:
@@ -202,8 +206,8 @@ class _Poll:
 
     async def _read(self) -> None:
         """Reads the log and the mailbox, waiting for something to be there."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        clock = asyncio.get_running_loop().time
+        began = clock()
         async with self._node.feeds.use(self._member.room) as feed:
             with self._listening(feed):
                 while True:
@@ -211,7 +215,7 @@ class _Poll:
                     await self._rows(feed)
                     await self._mail()
                     self._place = feed.place
-                    left = began + self._body.wait - loop.time()
+                    left = began + self._body.wait - clock()
                     if (
                         self._frames
                         or left <= 0
@@ -219,7 +223,7 @@ class _Poll:
                         or await self._roster_moved()
                     ):
                         return
-                    early = began + RECEIPTS_S - loop.time()  # word of what others have is no cause to hurry
+                    early = began + RECEIPTS_S - clock()  # word of what others have is no cause to hurry
                     news = self._receipts() is not None
                     if news and early <= 0:
                         return

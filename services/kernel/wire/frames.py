@@ -24,6 +24,16 @@ class RosterPeer(msgspec.Struct, frozen=True):
     verified: bool
 
 
+class Turn(msgspec.Struct, frozen=True):
+    """STUN and TURN servers with credentials that end `ttl` seconds after they were given; `POST /turn` gives new."""
+
+    stun: list[str]
+    turn: list[str]
+    username: str
+    credential: str
+    ttl: int
+
+
 class ReceiptRow(msgspec.Struct, frozen=True):
     """How far one session is: the log up to `got` is in its page, up to `read` it was on its screen."""
 
@@ -120,7 +130,10 @@ class Challenge(_Frame, frozen=True, tag="challenge"):
 
 
 class Welcome(_Frame, frozen=True, tag="welcome"):
-    """The join is done and the room's subscription stands; messages after `head` will come."""
+    """The join is done and the room's subscription stands; messages after `head` will come.
+
+    `turn` is null on a node without TURN, and for who has used up the credentials of this hour.
+    """
 
     v: int
     peer_id: str
@@ -130,7 +143,7 @@ class Welcome(_Frame, frozen=True, tag="welcome"):
     floor: int
     now: int
     roster: list[RosterPeer]
-    turn: dict[str, str] | None
+    turn: Turn | None
     receipts: list[ReceiptRow] = []
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from services.kernel.model import mac
-from services.kernel.model.errors import ErrorCode, Fault
+from services.kernel.model.errors import ErrorCode, Fault, unavailable
 from services.kernel.model.ids import GUEST_PREFIX, PeerId, RoomId, SessionId, fold
 from services.kernel.model.member import Member
 from services.kernel.wire.frames import RelayedAnswer, RelayedIce, RelayedOffer, RosterPeer
@@ -22,7 +22,7 @@ POLL_SESSIONS = 16
 class Entry(msgspec.Struct, frozen=True, array_like=True):
     """One live session. `via` is socket, reference or poll; `since` is when it came (Unix ms);
     `address` a keyed tag of the client's address (empty: not counted); `gone` its socket has closed;
-    `mark` how far it is in the log.
+    `challenged` is when its socket was challenged (Unix ms; 0 without a challenge); `mark` how far it is in the log.
     """
 
     peer: PeerId
@@ -33,6 +33,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     since: int
     address: bytes = b""
     gone: bool = False
+    challenged: int = 0
     mark: Mark | None = None
 
     @property
@@ -41,9 +42,15 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
         return (self.peer, self.session)
 
 
-def entry(member: Member, via: str, since: int, address: bytes = b"") -> Entry:
+def entry(member: Member, via: str, since: int, address: bytes = b"", challenged: int = 0) -> Entry:
     """The roster entry of a member who comes now."""
-    return Entry(member.peer, member.session, member.name, member.verified, via, since, address)
+    session, verified = member.session, member.verified
+    return Entry(member.peer, session, member.name, verified, via, since, address, challenged=challenged)
+
+
+def after(known: Entry | None, now: int) -> int:
+    """When a session comes, if it was known before: later than then, whatever the clocks say."""
+    return now if known is None else max(now, known.since + 1)
 
 
 def field(key: Key) -> str:
@@ -81,6 +88,13 @@ def check_owner(key: Key, owner: bool, entries: Mapping[Key, Entry]) -> None:
     known = entries.get(key)
     if not owner and known is not None and not known.gone:
         raise Fault(ErrorCode.FORBIDDEN, "this session is live; it is taken over with its token only")
+
+
+def check_age(newcomer: Entry, entries: Mapping[Key, Entry]) -> None:
+    """Raises Fault(UNAVAILABLE) when the session has a younger socket: a process that was frozen is late."""
+    known = entries.get(newcomer.key)
+    if known is not None and not known.gone and known.challenged > newcomer.challenged:
+        raise unavailable("a younger socket of this session is here")
 
 
 def check_counts(newcomer: Entry, entries: Mapping[Key, Entry], most_sockets: int, most_peers: int) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from services.kernel.bus.tasks import owned
+from services.kernel.model.errors import ErrorCode
 from services.kernel.model.ids import LogId
 from services.kernel.wire.receipts import Mark
 from services.kernel.wire.roster import words
@@ -13,6 +14,7 @@ from services.signaling.receipts import Receipts
 from tests.fakes.people import ANN, BEN, GUS, ROOM, received
 from tests.fakes.socket import Found
 from tests.fakes.virtual_time import in_virtual_time
+from tests.unit.expect import refused
 from tests.unit.signaling.replicas import Client, Replica, replicas
 
 
@@ -166,7 +168,9 @@ async def test_a_word_about_another_log_waits_for_that_log() -> None:
 async def test_switched_off_nothing_is_kept_or_told() -> None:
     async with telling(told=False) as (here, there):
         ann, ben = await here.join(ANN), await there.join(BEN)
-        mark(ann, 9)
+        with refused(ErrorCode.FORBIDDEN, "switched off"):
+            mark(ann, 9)
+        ann.room.mark([(*ben.link.key, Mark(ann.room.channel.feed.place.log_id, 9, 9))])
         await asyncio.sleep(12)
         assert told(ann) + told(ben) == []
         assert ann.room.marks.of(ann.link.key) is None

@@ -1,5 +1,6 @@
 // One message of the timeline. `[data-message]` with `data-id`, `data-state` (queued, direct, node, failed, kept),
-// `data-receipt` (delivered, read), `data-mine`, `data-proof`; inside it `.text` and `.state`.
+// `data-receipt` (delivered, read), `data-mine`, `data-proof`, `data-via` (what brought the first copy); inside it
+// `.text`, `.when` and `.state`.
 
 import { hue } from "./avatar.js";
 import { el, put, say } from "./dom.js";
@@ -10,11 +11,12 @@ import { clockTime, wholeTime } from "./times.js";
 
 /** @typedef {Extract<import("./rows.js").Row, {kind: "message"}>} MessageRow */
 /** @typedef {{again: (line: import("../timeline.js").Line) => void,
- *   discard: (line: import("../timeline.js").Line) => void, edit: (text: string) => void}} MessageActs */
+ *   discard: (line: import("../timeline.js").Line) => void, edit: (text: string) => void,
+ *   details: (line: import("../timeline.js").Line) => void}} MessageActs */
 
 /** @param {MessageRow} row what decides how the row looks but for its state's words: equal prints, equal elements */
-export const printOf = ({ line, first, last, late, proof }) =>
-  [line.state, line.reason, line.hlc, line.text, line.name, line.mine, first, last, late, proof === "bad"].join("\n");
+export const printOf = ({ line, first, last, late, proof, via }) =>
+  [line.state, line.reason, via, line.hlc, line.text, line.name, line.mine, first, last, late, proof === "bad"].join("\n");
 
 /** @param {MessageRow} row what decides the words of its state; they may change while the rest stays */
 export const statePrint = ({ line, receipt }) =>
@@ -40,7 +42,7 @@ export function renewState(element, row) {
  * @param {MessageActs} acts
  */
 export function messageElement(row, acts) {
-  const { line, first, last, proof } = row;
+  const { line, first, last, proof, via } = row;
   const classes = ["row", line.mine ? "mine" : "theirs", first ? "first" : "", last ? "last" : ""];
   const element = el("div", {
     class: classes.filter(Boolean).join(" "),
@@ -50,7 +52,8 @@ export function messageElement(row, acts) {
     "data-mine": line.mine,
     "data-sender": line.sender,
     "data-proof": proof === "bad" ? "bad" : null,
-  }, el("div", { class: "bubble" }, speaker(row), body(line), meta(row), remedy(line, acts)));
+    "data-via": via,
+  }, el("div", { class: "bubble" }, speaker(row), body(line), meta(row, acts), remedy(line, acts)));
   renewState(element, row);
   return element;
 }
@@ -70,9 +73,14 @@ function body(line) {
     href ? el("a", { href, target: "_blank", rel: "noopener noreferrer" }, text) : text));
 }
 
-/** @param {MessageRow} row */
-function meta({ line, ms, late, proof }) {
-  const time = el("time", { datetime: new Date(ms).toISOString(), title: wholeTime(ms) }, clockTime(ms));
+/**
+ * @param {MessageRow} row
+ * @param {MessageActs} acts
+ */
+function meta({ line, ms, late, proof }, acts) {
+  const clock = el("time", { datetime: new Date(ms).toISOString(), title: wholeTime(ms) }, clockTime(ms));
+  const time = el("button", { type: "button", class: "when", "aria-haspopup": "dialog", onclick: () => acts.details(line) },
+    clock, el("span", { class: "unseen" }, ", details"));
   const words = [];
   if (late) words.push("arrived late");
   const state = line.mine || line.state === "kept" ? el("span", { class: "state", "aria-live": "off" }) : null;

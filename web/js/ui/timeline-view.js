@@ -21,6 +21,7 @@ const NEAR_END_PX = 48;
  * @property {ReadonlyMap<string, string>} proofs
  * @property {(line: import("../timeline.js").Line) => import("./standing.js").Receipt} receipts of an own message
  * @property {boolean} unseen whether something has not been on a visible page
+ * @property {(key: string) => string | null} via which path brought a message first
  * @property {number} firstUnread index in lines, -1 when all is read
  * @property {number} unread
  * @property {number} now the node's time
