@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, WebSocket, expect
 
 from tests.browser.conftest import Profile
-from tests.browser.room import LONG, a_room, at_node, enter, message, say
+from tests.browser.direct import reached
+from tests.browser.room import LONG, a_room, at_node, enter, message, say, walled
 from tests.support.up import Ports, started
 
 HIDE = """
@@ -112,6 +113,54 @@ def test_what_lies_below_the_screen_is_not_read(node: Ports, profile: Profile) -
     expect(state(ann, "far below")).to_have_text("read", timeout=5_000)
 
 
+def test_delivered_directly_while_the_node_is_away(node: Ports, profile: Profile) -> None:
+    """The other has it before the log does; once the node is back the log's word takes over."""
+    room, contexts = a_room(), [profile(), profile()]
+    walls = [walled(context) for context in contexts]
+    posts = re.compile("/(poll|join|history)")
+    ann, ben = (
+        enter(each, base_of(node), room, name=name)
+        for each, name in zip(contexts, ("Ann", "Ben"), strict=True)
+    )
+    reached(ann, "webrtc-stun")
+    for context, wall in zip(contexts, walls, strict=True):
+        wall["shut"] = True
+        context.route(posts, lambda route: route.abort())
+    say(ann, "past the node")
+    expect(state(ann, "past the node")).to_have_text("delivered directly, not at the node yet", timeout=LONG)
+    for context, wall in zip(contexts, walls, strict=True):
+        wall["shut"] = False
+        context.unroute(posts)
+    at_node(ann, "past the node")
+    expect(state(ann, "past the node")).to_have_text("read", timeout=70_000)
+    expect(message(ben, "past the node")).to_have_count(1)
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (True, "delivered directly, not kept at the node"),
+        (False, "sent directly, not kept at the node"),
+    ],
+)
+def test_what_no_log_keeps(node: Ports, profile: Profile, told: bool, words: str) -> None:
+    room, contexts = a_room(), [profile(), profile()]
+    for context in contexts:
+        context.add_init_script("try { localStorage.setItem('egoat.strategy', 'p2p-only'); } catch {}")
+    ann, ben = (
+        enter(each, base_of(node), room, name=name)
+        for each, name in zip(contexts, ("Ann", "Ben"), strict=True)
+    )
+    reached(ann, "webrtc-stun")
+    if not told:
+        switch_off(ben)
+    say(ann, "between us")
+    expect(message(ben, "between us")).to_have_count(1, timeout=LONG)
+    expect(state(ann, "between us")).to_have_text(words, timeout=LONG)
+    ann.wait_for_timeout(2_000)
+    expect(state(ann, "between us")).to_have_text(words)
+
+
 @pytest.mark.parametrize("direct", [True, False], ids=["direct", "node"])
 def test_switched_off_nobody_sees_it(node: Ports, profile: Profile, direct: bool) -> None:
     """Neither through the node nor over a direct path; and it stays off after a reload."""
@@ -132,7 +181,8 @@ def test_switched_off_nobody_sees_it(node: Ports, profile: Profile, direct: bool
     ben.reload()
     expect(ben.get_by_label("Tell others what I have received and read")).not_to_be_checked(timeout=LONG)
     people(ann, 2)
-    ann.wait_for_timeout(2_000)
+    if direct:
+        reached(ann, "webrtc-stun")
     say(ann, "psst")
     expect(message(ben, "psst")).to_have_count(1, timeout=LONG)
     ann.wait_for_timeout(4_000)

@@ -117,10 +117,15 @@ test("switched off nothing is said; switched on everything is", async () => {
     await world.pass(1_000);
   }
   assert.deepEqual(said, []);
+  assert.deepEqual(receipting.said(), []);
   state.shares = true;
   receipting.renew();
+  assert.deepEqual(receipting.said(), []);
   await world.pass(1_500);
   assert.deepEqual(said, [word(19)]);
+  assert.deepEqual(receipting.said(), said);
+  state.shares = false;
+  assert.deepEqual(receipting.said(), []);
 });
 
 test("a page that is closed says nothing more", async () => {
@@ -186,7 +191,7 @@ test("polls ask by the tag they have and bring receipts like a socket's", async 
   /** @type {any[]} */
   const frames = [];
   const context = /** @type {any} */ ({
-    world, room: "r", signs: true, cursor: () => null, token: () => "t", keepToken: () => {}, proof: async () => ({}),
+    world, room: "r", signs: true, word: () => [word(3)], cursor: () => null, token: () => "t", keepToken: () => {}, proof: async () => ({}),
   });
   const told = { opened: () => {}, frame: (/** @type {any} */ frame) => frames.push(frame), roster: () => {}, ended: () => {}, heard: () => {} };
   answers.unshift({});
@@ -196,5 +201,7 @@ test("polls ask by the tag they have and bring receipts like a socket's", async 
   await settle();
   const asked = world.asked.filter(({ path }) => path === "/poll").map(({ body }) => body.receipts);
   assert.deepEqual(asked, [undefined, "", "T", "T", "T", "T"]);
+  const carried = world.asked.filter(({ path }) => path === "/poll").map(({ body }) => body.frames);
+  assert.deepEqual(carried.slice(1), Array.from({ length: 5 }, () => [word(3)]), "the word is repeated with every poll that reads");
   assert.deepEqual(frames, [{ type: "receipts", ...receipts }]);
 });

@@ -72,6 +72,11 @@ export class Receipting {
     return this.counted.tally;
   }
 
+  /** What this page has said, for a node that remembers only while it is told. @returns {object[]} */
+  said() {
+    return this.sent !== "" && this.parts.shares() ? [JSON.parse(this.sent)] : [];
+  }
+
   /** This page may hold or have shown more than it said. */
   note() {
     if (this.timer !== undefined || this.word() === this.sent) return;

@@ -304,6 +304,7 @@ export class Room {
       socketUrls: () => socketUrls(place, this.facts.wsPort),
       cursor: () => this.log.cursor(),
       token: () => this.token,
+      word: () => this.receipts.said(),
       keepToken: (token) => this.keepToken(token),
       proof: (nonce) => {
         const { name, token } = this;

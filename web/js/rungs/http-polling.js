@@ -129,7 +129,8 @@ class PollingLink {
     let failures = 0;
     while (this.active && !this.over) {
       try {
-        const asked = { after, wait: HOLD_S, roster: this.rosterTag, receipts: this.receiptsTag, frames: [] };
+        const frames = this.context.word();
+        const asked = { after, wait: HOLD_S, roster: this.rosterTag, receipts: this.receiptsTag, frames };
         const answer = await this.poll(asked, HOLD_S * 1000 + POLL_MS);
         after = typeof answer["next"] === "string" ? answer["next"] : this.context.cursor();
         this.takeRoster(answer["roster"]);
