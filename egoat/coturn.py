@@ -17,7 +17,7 @@ DEFAULT_PORT = 3478
 DEFAULT_RELAY_PORTS = "50000-50999"
 
 _USER_QUOTA, _TOTAL_QUOTA = 100, 1_000
-_SESSION_BYTES_S, _ALL_BYTES_S = 1_250_000, 25_000_000
+_SESSION_BYTES_S = 1_250_000
 
 # Everything special (RFC 6890) but the ranges for documentation, which nobody routes; multicast and above.
 _SPECIAL = (
@@ -52,8 +52,8 @@ _FIXED = (
     "simple-log",
     f"user-quota={_USER_QUOTA}",
     f"total-quota={_TOTAL_QUOTA}",
+    # No bps-capacity: coturn takes each session's max-bps off it at once, so that 25 MB/s let twenty in and no more.
     f"max-bps={_SESSION_BYTES_S}",
-    f"bps-capacity={_ALL_BYTES_S}",
 )
 
 

@@ -11,10 +11,16 @@ from tests.browser.room import LONG
 WATCH = """
 (() => {
   const seen = new Map();
-  window.__via = () => [...seen.values()];
+  window.__via = () => [...seen.values()].map(({via}) => via);
+  window.__seen = () => [...seen.values()];
+  window.__sent = [];
   new MutationObserver(() => {
     for (const node of document.querySelectorAll('[data-message]:not([data-mine])')) {
-      seen.set(node.dataset.id, node.dataset.via ?? '');
+      const {id, via} = node.dataset;
+      if (!via) continue;
+      const known = seen.get(id);
+      if (known) known.via = via;
+      else seen.set(id, {via, at: Date.now(), text: node.querySelector('.text').textContent});
     }
   }).observe(document, {subtree: true, childList: true, attributes: true, attributeFilter: ['data-via']});
   const connections = [];
@@ -45,6 +51,7 @@ WATCH = """
     for (const text of words) {
       box.value = text;
       box.dispatchEvent(new Event('input', {bubbles: true}));
+      window.__sent.push({text, at: Date.now()});
       box.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', bubbles: true, cancelable: true}));
       await new Promise((done) => setTimeout(done, pause));
     }

@@ -100,6 +100,7 @@ def test_one_click_forces_a_rung_and_another_lets_go(node: Ports, profile: Profi
 def test_nothing_is_kept_at_the_node_when_that_is_asked_for(node: Ports, profile: Profile) -> None:
     ann, bob = two(node, profile)
     ann.locator("#strategy").select_option("p2p-only")
+    expect(ann.locator("#subtitle")).to_contain_text("nothing you write is kept at the node")
     reached(ann, "webrtc-stun")
     reached(bob, "webrtc-stun")
     say(ann, "between us two")

@@ -218,6 +218,12 @@ async def test_a_user_has_so_many_allocations_and_no_more(tmp_path: Path) -> Non
             await (await stack.enter_async_context(relay.user("ben"))).allocate()
 
 
+async def test_a_room_full_of_people_gets_its_allocations(relay: RunningCoturn) -> None:
+    async with AsyncExitStack() as stack:
+        for number in range(60):
+            await (await stack.enter_async_context(relay.user(f"peer{number}"))).allocate()
+
+
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
@@ -244,7 +250,7 @@ async def test_the_node_tries_its_relay_and_says_what_is_wrong(
         own_redis(REDIS_IMAGE) as redis,
         RunningNode(tmp_path, redis.url, replicas=1, extra=relay.env).running() as node,
     ):
-        works = await said(http, node, lambda text: "works" in text)
+        works = await said(http, node, lambda text: "works over UDP" in text)
         assert works["parts"]["turn"] == "up"
         assert works["details"]["turn"].startswith(f"{place} works over UDP (")
         relay.stop()
@@ -254,7 +260,7 @@ async def test_the_node_tries_its_relay_and_says_what_is_wrong(
             f"{place} does not answer on UDP {relay.port} and does not answer on TCP {relay.port}"
         )
         relay.start()
-        assert (await said(http, node, lambda text: "works" in text))["parts"]["turn"] == "up"
+        assert (await said(http, node, lambda text: "works over UDP" in text))["parts"]["turn"] == "up"
         node.transport.tell(TURN_SECRET="another")
         node.transport.restart()
         wrong = await said(http, node, lambda text: "refuses" in text)

@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 import { explain } from "../../web/js/explain.js";
 import { plan } from "../../web/js/ladder/policy.js";
-import { best, crowd, pathTo, stepsTo, whyTo } from "../../web/js/peer-words.js";
+import { best, crowd, pathTo, peopleBanner, stepsTo, whyTo } from "../../web/js/peer-words.js";
 import { Relay, checkTurn } from "../../web/js/relay.js";
 import { callText, candidateKind, countCandidates, counted, fingerprints, natKind } from "../../web/js/rungs/sdp.js";
 import { attemptOf, checkCall } from "../../web/js/wire/call.js";
@@ -170,4 +170,17 @@ test("five steps lead to a person; only one is in use", () => {
   assert.deepEqual(steps(reach([row(STUN, { type: "ready", due: 0 }), row("webrtc-turn", UP)], { allowed: [] })).slice(0, 3), [
     "webrtc-stun down", "webrtc-turn down", "websocket-direct active",
   ]);
+});
+
+test("a line tells who lost the direct path just now, and whom nothing reaches when nothing is kept", () => {
+  const fallen = row(STUN, { type: "resting", due: 9_000 });
+  fallen.rung.outcome = { what: "closed", evidence: "nothing came in for 4 s", at: 500 };
+  const broken = reach([fallen, row("webrtc-turn", UP, true)]);
+  const people = (/** @type {any[]} */ ...reaches) => reaches.map((one, index) => ({ name: ["Bob", "Cyd", "Dot"][index] ?? "", reach: one, path: pathTo(one, situation()) }));
+  assert.match(peopleBanner(people(broken), 1_000, true)?.text ?? "", /direct path to Bob broke off. Messages go through the relay; nothing is lost/);
+  assert.equal(peopleBanner(people(broken), 30_000, true), null);
+  assert.equal(peopleBanner(people(reach([row(STUN, UP, true)])), 1_000, false), null);
+  const none = reach([row(STUN, { type: "ready", due: 0 })]);
+  assert.match(peopleBanner(people(none, none), 1_000, false)?.text ?? "", /no direct path reaches Bob and Cyd now/);
+  assert.match(peopleBanner(people(none, none, none), 1_000, false)?.text ?? "", /Bob, Cyd and 1 more/);
 });

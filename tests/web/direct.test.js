@@ -21,25 +21,27 @@ async function reached(browser = undefined, who = {}) {
   return { ...parts, bob };
 }
 
-/** @param {any} link @param {any} sealed */
-const arrives = async (link, sealed) => {
-  link.events.frame({ type: "message", ...sealed });
+/** @param {any} parts @param {any} sealed comes directly, and was checked */
+const arrives = async ({ room, stun }, sealed) => {
+  stun.last.events.frame({ type: "message", ...sealed });
+  await room.direct.taking;
   await settle();
 };
 const direct = (/** @type {any} */ link) => link.sent.filter((/** @type {any} */ { type }) => type === "message").map((/** @type {any} */ { env }) => JSON.parse(env).body.text);
 const signals = (/** @type {any} */ link, /** @type {string} */ type) => link.sent.filter((/** @type {any} */ frame) => frame.type === type);
 
 test("a message that comes directly shows at once, and the log's copy becomes the same line", async () => {
-  const { room, ws, stun, log, bob } = await reached();
+  const parts = await reached();
+  const { room, ws, log, bob } = parts;
   const sealed = await bob("hello");
-  await arrives(stun.last, sealed);
+  await arrives(parts, sealed);
   assert.deepEqual(shown(room), ["hello direct"]);
   ws.last.events.frame(log.add(sealed));
   await settle();
   assert.deepEqual(shown(room), ["hello node"]);
   const [line] = room.timeline.lines;
   assert.deepEqual(room.log.arrivals.of(keyOf(line)).map(({ rung }) => rung), [STUN, WS]);
-  await arrives(stun.last, sealed);
+  await arrives(parts, sealed);
   assert.equal(room.timeline.lines.length, 1);
 });
 
@@ -52,7 +54,8 @@ test("word of what came goes back, several in one", async () => {
 });
 
 test("forged, foreign, early and empty messages are not shown from a direct link either", async () => {
-  const { room, stun, bob, world } = await reached();
+  const parts = await reached();
+  const { room, bob, world } = parts;
   const good = await bob("good");
   const edit = (/** @type {any} */ more) => ({ ...good, env: JSON.stringify({ ...JSON.parse(good.env), ...more }) });
   const ahead = (world.wall() + 120_000).toString(16).padStart(12, "0");
@@ -61,17 +64,18 @@ test("forged, foreign, early and empty messages are not shown from a direct link
     { ...good, sig: undefined }, edit({ id: "other" }), edit({ room: "elsewhere" }), edit({ hlc: `${ahead}-0000` }),
     { ...good, env: "{" }, { env: JSON.stringify({ ...JSON.parse(good.env), sender: "guest:Eve" }) },
     await other("not mine", bob.peerId),
-  ]) await arrives(stun.last, bad);
+  ]) await arrives(parts, bad);
   assert.deepEqual(shown(room), []);
-  await arrives(stun.last, good);
+  await arrives(parts, good);
   assert.deepEqual(shown(room), ["good direct"]);
 });
 
 test("what came directly and is missing from the log for three seconds is brought there by this page", async () => {
-  const { ws, stun, world, bob, log } = await reached();
+  const parts = await reached();
+  const { ws, world, bob, log } = parts;
   const [kept, lost] = [await bob("kept"), await bob("lost")];
-  await arrives(stun.last, kept);
-  await arrives(stun.last, lost);
+  await arrives(parts, kept);
+  await arrives(parts, lost);
   ws.last.events.frame(log.add(kept));
   await world.pass(2_900);
   assert.deepEqual(words(ws.last), []);
@@ -83,10 +87,11 @@ test("what came directly and is missing from the log for three seconds is brough
 });
 
 test("a message of no log stays out of it, whoever holds it", async () => {
-  const { room, ws, stun, world } = await reached();
+  const parts = await reached();
+  const { room, ws, world } = parts;
   const eve = await stranger();
   const sealed = await eve("off the record");
-  await arrives(stun.last, { ...sealed, env: sealed.env.replace(/}$/, ',"keep":false}') });
+  await arrives(parts, { ...sealed, env: sealed.env.replace(/}$/, ',"keep":false}') });
   assert.deepEqual(shown(room), [], "its signature covers the wish");
   await world.pass(10_000);
   assert.deepEqual(words(ws.last), []);

@@ -132,7 +132,7 @@ test("history, live messages and the holes between them become one list without 
   ws.last.events.frame(frames[2]);
   ws.last.events.frame(frames[2]);
   ws.last.events.frame(frames[0]);
-  await settle();
+  await parts.world.pass(600);
   assert.deepEqual(shown(room), ["a node", "b node", "c node", "d node", "e node"]);
   assert.equal(room.log.cursor(), `${LOG}.5`);
 });

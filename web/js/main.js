@@ -261,13 +261,14 @@ function roomData(room, shown) {
     rows: room.driver.rows(), online: navigator.onLine, now: world.now(), since: shown.since,
     refusal: room.refusal, guest: who.pk === null,
   };
-  const { self, others } = peopleViews(room, situation);
+  const { self, others, banner: news } = peopleViews(room, situation);
   return {
     room: room.room,
     self: { peerId: room.peerId, name: room.name, lives: who.lives },
     own: self, others, situation,
+    keeps: room.plan.keeps,
     crowd: crowd(others.map(({ path }) => path)),
-    banner: banner(situation),
+    banner: banner(situation) ?? news,
     choice: { ...room.choice, offered: facts.strategies },
     timeline: {
       room: room.room, lines: timeline.lines, notes: room.notes.list, proofs: room.log.proofs,
@@ -310,6 +311,7 @@ document.addEventListener("visibilitychange", () =>
   document.visibilityState === "visible" ? current.wake() : current.rest());
 window.addEventListener("pageshow", (event) => event.persisted && current.wake());
 for (const name of ["online", "offline"]) window.addEventListener(name, () => current.wake());
+/** @type {any} */ (navigator).connection?.addEventListener("change", () => current.wake());
 window.addEventListener("popstate", route);
 window.addEventListener("beforeunload", (event) => current.fragile() && event.preventDefault());
 

@@ -115,6 +115,43 @@ function again(rows, now) {
   return dues.length > 0 ? `Trying again in ${Math.max(1, Math.round((Math.min(...dues) - now) / 1000))} s.` : "";
 }
 
+/** A direct path that broke off is worth a line for so long. */
+const NEWS_MS = 20_000;
+
+/**
+ * One line about the people who lost their direct path just now, or whom nothing reaches that may carry messages.
+ * @param {readonly {name: string, reach: Reach | null, path: Path}[]} people
+ * @param {number} now
+ * @param {boolean} keeps whether messages also go into the node's log
+ * @returns {import("./words.js").Banner | null}
+ */
+export function peopleBanner(people, now, keeps) {
+  const missed = people.filter(({ path }) => !path.rung?.startsWith("webrtc-"));
+  if (!keeps && missed.length > 0) {
+    const text = `Nothing is kept at the node, and no direct path reaches ${listed(missed)} now. They get what you write once one does, while this page is open.`;
+    return { tone: "warn", text, action: "why" };
+  }
+  const fallen = people.filter(({ reach, path }) => path.rung !== "webrtc-stun" && (reach?.rows ?? []).some((row) => brokeOff(row, now)));
+  const [first] = fallen;
+  if (!first) return null;
+  const way = first.path.rung === "webrtc-turn" ? "through the relay" : "through the node";
+  return { tone: "warn", text: `The direct path to ${listed(fallen)} broke off. Messages go ${way}; nothing is lost.`, action: "why" };
+}
+
+/**
+ * @param {PathRow} row
+ * @param {number} now
+ */
+const brokeOff = ({ name, rung: { phase, outcome } }, now) =>
+  name === "webrtc-stun" && phase.type !== "up" && outcome?.what === "closed" && now - outcome.at < NEWS_MS;
+
+/** @param {readonly {name: string}[]} people */
+const listed = (people) => {
+  const [one, two, ...more] = people.map(({ name }) => name);
+  if (more.length > 0) return `${one}, ${two} and ${more.length} more`;
+  return two === undefined ? `${one}` : `${one} and ${two}`;
+};
+
 /**
  * How the others are reached, in a few words: "2 direct, 1 relayed".
  * @param {readonly Path[]} paths one per person

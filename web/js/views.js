@@ -3,7 +3,7 @@
 import { parse } from "./hlc.js";
 import { NODE_LADDER, PEER_LADDER, STRATEGIES } from "./ladder/policy.js";
 import { keyOf } from "./log.js";
-import { best, pathTo, stepsTo, whyTo } from "./peer-words.js";
+import { best, pathTo, peopleBanner, stepsTo, whyTo } from "./peer-words.js";
 import { pathName } from "./words.js";
 
 /** @typedef {import("./room.js").Room} Room */
@@ -12,20 +12,24 @@ import { pathName } from "./words.js";
  * Oneself, and everybody else with the path to them.
  * @param {Room} room
  * @param {import("./words.js").Situation} situation
- * @returns {{self: import("./roster.js").Person, others: import("./ui/person-card.js").PersonView[]}}
+ * @returns {{self: import("./roster.js").Person, others: import("./ui/person-card.js").PersonView[],
+ *   banner: import("./words.js").Banner | null}}
  */
 export function peopleViews(room, situation) {
   const [self, ...people] = /** @type {[import("./roster.js").Person, ...import("./roster.js").Person[]]} */ (room.present());
   const names = [self, ...people].map(({ name }) => name);
-  const others = people.map((person) => {
+  const reached = people.map((person) => {
     const reach = best(room.direct.peers.reaches(person.peerId));
+    return { person, name: person.name, reach, path: pathTo(reach, situation) };
+  });
+  const others = reached.map(({ person, reach, path }) => {
     return {
-      person,
+      person, path,
       twin: names.indexOf(person.name) !== names.lastIndexOf(person.name),
-      path: pathTo(reach, situation), steps: stepsTo(reach, situation), why: whyTo(person.name, reach, situation),
+      steps: stepsTo(reach, situation), why: whyTo(person.name, reach, situation),
     };
   });
-  return { self, others };
+  return { self, others, banner: peopleBanner(reached, situation.now, room.plan.keeps) };
 }
 
 /** @type {Readonly<Record<string, string>>} */

@@ -19,6 +19,7 @@ import { unreadTitle } from "./title.js";
  * @property {{peerId: string, name: string, lives: string}} self
  * @property {import("../roster.js").Person} own
  * @property {readonly import("./person-card.js").PersonView[]} others
+ * @property {boolean} keeps whether what is written goes into the node's log
  * @property {string} crowd how the others are reached, in a few words
  * @property {import("../words.js").Banner | null} banner
  * @property {{strategy: string, forced: string | null, offered: readonly string[]}} choice
@@ -116,7 +117,7 @@ function updater({ shown, header, line, pane, view, hello, invite, emptyLink, re
   return (/** @type {RoomData} */ data) => {
     const { room, self, own, others, situation, timeline, link, choice } = data;
     shown.name = self.name;
-    header.update({ room, people: others.length + 1, summary: summary(situation, data.crowd) });
+    header.update({ room, people: others.length + 1, keeps: data.keeps, summary: summary(situation, data.crowd) });
     line.update(data.banner);
     pane.update({
       self: own, others, lives: self.lives, steps: steps(situation), why: why(situation), choice,
