@@ -31,6 +31,7 @@ from services.kernel.wire.limits import FRAME_BYTES
 from services.kernel.wire.roster import events_key
 from services.kernel.wire.rows import hint_key
 from services.signaling.presence import Presence
+from services.signaling.receipts import Receipts
 from services.signaling.room import Rooms
 from services.signaling.settings import Settings
 from services.signaling.socket import Sockets
@@ -61,9 +62,11 @@ async def _running(
         )
         feeds = await stack.enter_async_context(open_feeds(bus, storage, hint_key(secret), group))
         replica = secrets.token_bytes(8)
-        rooms = Rooms(feeds, storage, bus, leases, events_key(secret), replica, group)
+        told = settings.public.receipts == "on"
+        rooms = Rooms(feeds, storage, bus, leases, events_key(secret), replica, group, receipts=told)
         presence = Presence(leases, rooms, settings.limits.sockets, settings.limits.peers)
         await stack.enter_async_context(owned(group, presence.run()))
+        await stack.enter_async_context(owned(group, Receipts(presence, rooms).run()))
         joining = Joining(JoinKeys.of(secret), leases, clock)
         budgets = Budgets(settings.limits, leases, clock)
         await stack.enter_async_context(owned(group, budgets.run()))

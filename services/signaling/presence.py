@@ -4,7 +4,7 @@ Redis is where replicas meet, not what presence rests on: while it is away nobod
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -30,6 +30,7 @@ from services.kernel.wire.roster import (
     encode_entry,
     entry,
     field,
+    words,
 )
 from services.signaling.room import Link, Room, Rooms
 
@@ -52,7 +53,7 @@ class Presence:
         shared = (await self._look(room)) or [{}]
         here = room.view.entries | room.coming
         link.since = after(here.get(link.key), after(shared[0].get(link.key), link.since))
-        mine = self._entry(link)
+        mine = self._entry(room, link)
         check_owner(link.key, link.owner, here)
         check_age(mine, here)
         check_counts(mine, here, self._most_sockets, self._most_peers)
@@ -99,7 +100,7 @@ class Presence:
     async def renamed(self, room: Room, link: Link, name: str) -> None:
         """The peer is shown under another name from now on."""
         link.member = msgspec.structs.replace(link.member, name=name)
-        mine = self._entry(link)
+        mine = self._entry(room, link)
         await self._hold(room, [mine])
         room.apply(Came(self._rooms.replica, mine))
 
@@ -124,7 +125,7 @@ class Presence:
                 known = room.view.entries.get(link.key)
                 if known is not None and known.since > link.since:
                     return  # it has come back elsewhere already
-                gone = msgspec.structs.replace(self._entry(link), gone=True)
+                gone = msgspec.structs.replace(self._entry(room, link), gone=True)
                 room.view.entries[link.key] = gone
                 await self._hold(room, [gone])
                 await asyncio.sleep(LEAVE_GRACE_S)
@@ -145,8 +146,12 @@ class Presence:
             await asyncio.sleep(LEASE_RENEW_S)
             rooms = list(self._rooms.open.values())
             for room in rooms:
-                await self._hold(room, [self._entry(link) for link in room.links.values()])
+                await self.hold(room, room.links.values())
             await self.look(*rooms)
+
+    async def hold(self, room: Room, links: Iterable[Link]) -> None:
+        """Says that these sessions are here, and how far they are."""
+        await self._hold(room, [self._entry(room, link) for link in links])
 
     async def look(self, *rooms: Room) -> bool:
         """Brings the views of these rooms up to the shared roster; whether it could be read."""
@@ -162,6 +167,7 @@ class Presence:
         found = [_live(each) for each in leases]
         for room, entries in zip(rooms, found, strict=True):
             room.tell(room.view.snapshot(entries, set(room.links), now))
+            room.mark(words(entries.values()))
         return found
 
     async def _hold(self, room: Room, entries: list[Entry]) -> None:
@@ -179,9 +185,10 @@ class Presence:
         except Away:
             return
 
-    def _entry(self, link: Link) -> Entry:
+    def _entry(self, room: Room, link: Link) -> Entry:
         via = REFERENCE if link.reference else SOCKET
-        return entry(link.member, via, link.since, link.address, link.challenged)
+        mine = entry(link.member, via, link.since, link.address, link.challenged)
+        return msgspec.structs.replace(mine, mark=room.marks.of(link.key))
 
 
 def _live(leases: Mapping[str, Lease]) -> dict[Key, Entry]:

@@ -32,6 +32,7 @@ from services.kernel.wire.frames import (
     Welcome,
 )
 from services.kernel.wire.limits import HELLO_S
+from services.kernel.wire.receipts import Mark
 from services.kernel.wire.roster import Signalled, check_label, peers
 from services.kernel.wire.rows import Appended, Received
 from services.kernel.wire.session import Rename, judge, message_id
@@ -200,6 +201,7 @@ class Sockets:
                 now=self._clock.wall_ms(),
                 roster=peers(room.view.entries.values()),
                 turn=self._turn.offer(link.payer, host),
+                receipts=room.marks.rows(head.log_id, head.last),
             )
         )
         room.channel.start(link.outlet, after)
@@ -261,6 +263,8 @@ class Sockets:
                     link.outlet.send(outcome)
                 case Signalled():
                     room.relay(link, outcome)
+                case Mark():
+                    room.mark([(*link.key, outcome)], own=True)
                 case Rename():
                     await self._presence.renamed(room, link, outcome.name)
         except Fault as fault:

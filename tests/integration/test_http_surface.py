@@ -44,7 +44,7 @@ async def test_config_says_what_a_client_must_know(node: RunningNode, http: http
     assert abs(config.pop("now") - time.time() * 1000) < 2000
     limits = {"text": 16_384, "frame": 65_536, "label": 64, "room": 64, "history": 200, "poll_wait": 20}
     assert config == {"versions": [1], "ws_port": node.ws[0], "public_base": "", "limits": limits,
-                      "strategies": list(STRATEGIES), "turn_urls": []}  # fmt: skip
+                      "strategies": list(STRATEGIES), "turn_urls": [], "receipts": True}  # fmt: skip
 
 
 async def test_the_document_of_the_api_names_every_path(node: RunningNode, http: httpx.AsyncClient) -> None:

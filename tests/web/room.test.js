@@ -246,3 +246,30 @@ test("sockets are tried at the page's own origin first", () => {
   assert.deepEqual(socketUrls({ ...PLACE, protocol: "https:" }, 9000)[0], "wss://node:8080/signal");
   assert.deepEqual(socketUrls(PLACE, null).length, 1);
 });
+
+test("receipts go out on the link in use and come in with frames and welcomes; without the node's wish none leaves", async () => {
+  const parts = await start();
+  const { room, ws, world } = parts;
+  const receipt = (/** @type {number} */ got, read = 0) => ({ peer_id: "ben", session: "2".repeat(16), got, read });
+  const told = () => ws.last.sent.filter(({ type }) => type === "receipt").map(({ got, read }) => [got, read]);
+  const people = [{ peer_id: "ben", name: "Ben", verified: true, sessions: ["2".repeat(16)] }];
+  ws.last.events.opened({ ...welcome(parts, /** @type {any} */ (people)), receipts: [receipt(1)] });
+  await settle();
+  room.mine.say("one");
+  await settle();
+  ws.last.events.frame(ack(ws.last.said[0], 1));
+  await world.pass(2_000);
+  assert.deepEqual(told(), []);
+  const count = () => room.receipts.of(/** @type {any} */ (room.timeline.lines[0]));
+  assert.deepEqual(count(), { got: 1, read: 0, of: 1, kept: true });
+  room.learnNode({ ...room.facts, receipts: true }, { now: 0, asked: 0 });
+  await world.pass(2_000);
+  assert.deepEqual(told(), [[1, 0]]);
+  room.markRead();
+  await world.pass(2_000);
+  assert.deepEqual(told(), [[1, 0], [1, 1]]);
+  ws.last.events.frame({ type: "receipts", log_id: LOG, rows: [receipt(1, 1)] });
+  assert.deepEqual(count(), { got: 1, read: 1, of: 1, kept: true });
+  ws.last.events.frame({ type: "receipts", log_id: "00000000000000bb", rows: [receipt(9, 9)] });
+  assert.deepEqual(count(), { got: 1, read: 1, of: 1, kept: true });
+});

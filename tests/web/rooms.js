@@ -46,7 +46,7 @@ export function fakeLog() {
  * @param {any} [browser]
  * @param {readonly any[]} [earlier] what the log holds already
  * @param {ReturnType<typeof fakeProfile>} [profile] what the tabs of this browser share
- * @param {{name?: string, identity?: any, strategy?: string}} [who]
+ * @param {{name?: string, identity?: any, strategy?: string, shares?: boolean}} [who]
  */
 export async function start(browser = keyed, earlier = [], profile = fakeProfile(), who = {}) {
   const log = fakeLog();
@@ -58,7 +58,7 @@ export async function start(browser = keyed, earlier = [], profile = fakeProfile
   const room = new Room({
     world: /** @type {any} */ (world), room: "r", name: who.name ?? "Ann", session: "0".repeat(16), identity,
     kinds: new Map([[STUN, stun], [TURN, turn], [WS, ws], [POLL, poll]]), strategy: who.strategy ?? "auto", forced: null, place: PLACE, verify: verifier(crypto.subtle), own: new Set(), mark: "",
-    changed: () => {}, keepOwn: () => {}, store: profile.store,
+    shares: () => who.shares ?? true, changed: () => {}, keepOwn: () => {}, store: profile.store,
     streams: new Streams({ locks: profile.locks, channel: profile.channel() }),
   });
   room.start();

@@ -12,6 +12,7 @@ import { RUNG_KINDS } from "./rungs/index.js";
 import { Streams } from "./streams.js";
 import { asRung, asStrategy, detailsOf, peopleViews } from "./views.js";
 import { homeScreen } from "./ui/home.js";
+import { receiptSwitch } from "./ui/receipt-switch.js";
 import { roomScreen } from "./ui/room-screen.js";
 import { showTheme, themePicker } from "./ui/theme.js";
 import { unreadTitle } from "./ui/title.js";
@@ -201,6 +202,7 @@ const makeRoom = (asked, name, who, changed) => new Room({
     channel: typeof BroadcastChannel === "function" ? new BroadcastChannel(`egoat.outbox.${asked}`) : null,
   }),
   changed,
+  shares: profile.readShares,
   keepOwn: (ids) => profile.keepOwn(asked, ids),
 });
 
@@ -213,6 +215,10 @@ const makeScreen = (room, shown, draw) => roomScreen({
   room: room.room,
   draft: profile.readDraft(room.room),
   theme: theme(),
+  receipts: receiptSwitch(profile.readShares(), (on) => {
+    profile.keepShares(on);
+    room.receipts.renew();
+  }),
   send: (text) => {
     shown.introduce = false;
     room.mine.say(text);
@@ -223,7 +229,7 @@ const makeScreen = (room, shown, draw) => roomScreen({
   discard: (line) => room.mine.discard(line),
   older: () => void room.log.history.older(),
   read: () => {
-    const mark = room.log.markRead();
+    const mark = room.markRead();
     if (mark) profile.keepMark(room.room, mark);
     draw();
   },
@@ -267,11 +273,13 @@ function roomData(room, shown) {
     timeline: {
       room: room.room, lines: timeline.lines, notes: room.notes.list, proofs: room.log.proofs,
       via: (key) => room.log.arrivals.of(key)[0]?.rung ?? null, unread: timeline.unread,
+      receipts: (line) => room.receipts.of(line), unseen: room.log.unseen,
       firstUnread: room.firstUnread(), now: room.nodeNow(), history: { loading, loaded, complete, failed },
     },
     link: `${(facts.publicBase || location.origin).replace(/\/+$/, "")}${addressOf(room.room)}`,
     local: !facts.publicBase && LOCAL.has(location.hostname),
     introduce: shown.introduce,
+    receipts: facts.receipts !== false,
   };
 }
 
@@ -290,6 +298,7 @@ async function learnNode(room, isOver) {
       publicBase: typeof publicBase === "string" ? publicBase : "",
       textBytes: Number(limits?.text) || LIMITS.TEXT_BYTES,
       frameBytes: Number(limits?.frame) || LIMITS.FRAME_BYTES,
+      receipts: config["receipts"] === true,
       strategies: Array.isArray(strategies) ? strategies.filter((name) => name in STRATEGIES) : ["auto"],
     };
     if (!isOver()) room.learnNode(facts, { now: Number(now), asked });

@@ -39,6 +39,8 @@ export class OwnMessages {
     const { world, room, identity, nodeNow, current, store, streams } = parts;
     this.parts = parts;
     this.ids = new Set(parts.own);
+    /** @type {Set<string>} ids of those that no log keeps */
+    this.unkept = new Set();
     this.sender = new Sender({
       world, room, identity, nodeNow, current,
       restamped: (message) => timelines.queue(this.timeline, message),
@@ -46,6 +48,7 @@ export class OwnMessages {
       pause: parts.pause,
       sealed: (message, sealed, keep) => {
         if (keep) this.keeper.keep(message, sealed);
+        else this.unkept.add(message.id);
         parts.sealed(message.id, sealed);
       },
       settled: (message) => this.keeper.drop(message),

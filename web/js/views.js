@@ -55,6 +55,7 @@ export function detailsOf(room, line) {
     text: line.text ?? "",
     written: parse(line.hlc).ms,
     state: STATES[line.state] ?? line.state,
+    others: line.mine ? othersOf(room, line) : "",
     proof: line.mine ? "" : room.log.proofs.get(key) ?? "",
     id: line.id,
     seq: line.seq,
@@ -64,6 +65,19 @@ export function detailsOf(room, line) {
       after: at === start ? "first" : `+${Math.max(1, Math.round(at - start))} ms`,
     })),
   };
+}
+
+/**
+ * Who has an own message and who has seen it, as far as they told.
+ * @param {Room} room
+ * @param {import("./timeline.js").Line} line
+ */
+function othersOf(room, line) {
+  const { got, read } = room.receipts.who(line);
+  const names = (/** @type {readonly string[]} */ ids) =>
+    ids.map((id) => room.people.roster.get(id)?.name ?? "somebody who left").join(", ");
+  const only = got.filter((id) => !read.includes(id));
+  return [read.length > 0 && `Read by ${names(read)}`, only.length > 0 && `Delivered to ${names(only)}`].filter(Boolean).join(". ");
 }
 
 /** A strategy's name, `auto` for any other text. @param {string} text */

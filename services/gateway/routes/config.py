@@ -24,6 +24,7 @@ class ConfigInfo(msgspec.Struct):
     """`now` is the node's time in Unix ms; `ws_port` is where signaling listens beside `/signal` here.
 
     `turn_urls` are the relay's, without credentials: those come with a join. Empty: the node has none.
+    `receipts`: whether this node takes word of what was received and read.
     """
 
     versions: list[int]
@@ -33,6 +34,7 @@ class ConfigInfo(msgspec.Struct):
     limits: LimitInfo
     strategies: list[str]
     turn_urls: list[str]
+    receipts: bool
 
 
 async def config(request: Request) -> Response:
@@ -56,5 +58,6 @@ async def config(request: Request) -> Response:
             limits=sizes,
             strategies=list(public.strategies),
             turn_urls=node.turn.urls(request.headers.get("host", "")),
+            receipts=node.takes_receipts,
         )
     )

@@ -8,8 +8,9 @@ from services.gateway.edge import Json, body_of
 from services.gateway.node import Node
 from services.kernel.model.ids import parse_room
 from services.kernel.model.join import JoinRequest
-from services.kernel.wire.frames import RosterPeer, Turn
-from services.kernel.wire.roster import check_label, check_owner, peers
+from services.kernel.wire.frames import ReceiptRow, RosterPeer, Turn
+from services.kernel.wire.receipts import rows_of
+from services.kernel.wire.roster import check_label, check_owner, peers, words
 
 
 class ChallengeBody(msgspec.Struct):
@@ -41,6 +42,7 @@ class Joined(msgspec.Struct):
     now: int
     roster: list[RosterPeer]
     turn: Turn | None
+    receipts: list[ReceiptRow] | msgspec.UnsetType = msgspec.UNSET
 
 
 _challenges = msgspec.json.Decoder(ChallengeBody)
@@ -85,5 +87,6 @@ async def join(request: Request) -> Response:
         now=node.clock.wall_ms(),
         roster=peers((entries or {}).values()),
         turn=node.turn.offer(payer, headers.get("host", "")),
+        receipts=rows_of(words((entries or {}).values()), page.log_id, page.head) or msgspec.UNSET,
     )
     return Json(answer)

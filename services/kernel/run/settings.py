@@ -77,6 +77,11 @@ class Public(msgspec.Struct, frozen=True):
         tuple[str, ...],
         Meta(description="Which path strategies people may choose; the first is the default."),
     ] = STRATEGIES
+    receipts: Annotated[
+        str,
+        Meta(description="on or off: whether pages tell each other what they hold and have read.",
+             pattern="^(on|off)$"),
+    ] = "on"  # fmt: skip
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.strategies if name not in STRATEGIES]

@@ -9,6 +9,7 @@ from services.kernel.model.errors import ErrorCode, Fault, unavailable
 from services.kernel.model.ids import GUEST_PREFIX, PeerId, RoomId, SessionId, fold
 from services.kernel.model.member import Member
 from services.kernel.wire.frames import RelayedAnswer, RelayedIce, RelayedOffer, RosterPeer
+from services.kernel.wire.receipts import Mark, Word
 from services.kernel.wire.sealed import seal, unseal
 
 Key = tuple[PeerId, SessionId]
@@ -21,7 +22,7 @@ POLL_SESSIONS = 16
 class Entry(msgspec.Struct, frozen=True, array_like=True):
     """One live session. `via` is socket, reference or poll; `since` is when it came (Unix ms);
     `address` a keyed tag of the client's address (empty: not counted); `gone` its socket has closed;
-    `challenged` is when its socket was challenged (Unix ms; 0 without a challenge).
+    `challenged` is when its socket was challenged (Unix ms; 0 without a challenge); `mark` how far it is in the log.
     """
 
     peer: PeerId
@@ -33,6 +34,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     address: bytes = b""
     gone: bool = False
     challenged: int = 0
+    mark: Mark | None = None
 
     @property
     def key(self) -> Key:
@@ -66,6 +68,11 @@ def peers(entries: Iterable[Entry]) -> list[RosterPeer]:
         RosterPeer(peer, mine[-1].name, [each.session for each in mine], mine[-1].verified)
         for peer, mine in found.items()
     ]
+
+
+def words(entries: Iterable[Entry]) -> list[Word]:
+    """How far the live sessions are that have said so."""
+    return [(*each.key, each.mark) for each in entries if each.mark is not None and not each.gone]
 
 
 def check_label(label: str, entries: Iterable[Entry]) -> None:
@@ -138,6 +145,12 @@ class Doubted(_Event, frozen=True):
     session: SessionId
 
 
+class Marked(_Event, frozen=True):
+    """Sessions have come further in the log, or have read more of it."""
+
+    words: list[Word]
+
+
 class Signalled(_Event, frozen=True):
     """A WebRTC signal; `kind` is offer, answer or ice, `payload` its JSON text."""
 
@@ -171,7 +184,7 @@ RELAYED: dict[str, type[RelayedOffer | RelayedAnswer | RelayedIce]] = {
     "ice": RelayedIce,
 }
 
-Event = Came | Left | Doubted | Signalled
+Event = Came | Left | Doubted | Marked | Signalled
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)

@@ -5,7 +5,7 @@ import { modal } from "./modal.js";
 import { wholeTime } from "./times.js";
 
 /** @typedef {{path: string, from: string, after: string}} CopyRow */
-/** @typedef {{text: string, written: number, state: string, proof: string, id: string, seq: number | null, copies: CopyRow[]}} Details */
+/** @typedef {{text: string, written: number, state: string, others: string, proof: string, id: string, seq: number | null, copies: CopyRow[]}} Details */
 
 /** @type {Readonly<Record<string, string>>} */
 const PROOFS = {
@@ -20,8 +20,8 @@ export function detailsDialog() {
   const { dialog, open } = modal({ id: "details", title: "Message details" }, content);
   /** @param {Details} message */
   const show = (message) => {
-    const { written, state, proof, id, seq, copies } = message;
-    const facts = [["Written", wholeTime(written)], ["Now", state], ["Sender", PROOFS[proof] ?? ""], ["Place in the log", seq === null ? "not there" : String(seq)], ["Id", id]];
+    const { written, state, others, proof, id, seq, copies } = message;
+    const facts = [["Written", wholeTime(written)], ["Now", state], ["Others", others], ["Sender", PROOFS[proof] ?? ""], ["Place in the log", seq === null ? "not there" : String(seq)], ["Id", id]];
     fill(content,
       el("dl", {}, ...facts.filter(([, value]) => value).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
       el("h3", {}, copies.length === 1 ? "One copy arrived" : `${copies.length || "No"} copies arrived`),

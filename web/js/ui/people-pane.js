@@ -21,9 +21,9 @@ const OPEN = "Open room: anyone who knows its name can read it.";
 
 /**
  * @param {{close: () => void, rename: () => void, retry: () => void, choose: (strategy: string, forced: string | null) => void}} acts
- * @param {Node} theme
+ * @param {...Node} settings of this browser
  */
-export function peoplePane(acts, theme) {
+export function peoplePane(acts, ...settings) {
   const path = pathCard(acts.retry);
   const strategy = strategyPicker(acts.choose);
   const list = el("ul", { class: "cards", "aria-label": "People" });
@@ -32,7 +32,7 @@ export function peoplePane(acts, theme) {
   const node = el("aside", { id: "people", tabindex: "-1", "aria-labelledby": "people-title" },
     el("div", { class: "pane-head" }, el("h2", { id: "people-title" }, "People and paths"), close),
     path.node, list, strategy.node,
-    el("div", { class: "pane-foot" }, el("p", { class: "quiet open-note" }, icon("open"), OPEN), key, theme));
+    el("div", { class: "pane-foot" }, el("p", { class: "quiet open-note" }, icon("open"), OPEN), key, ...settings));
   const own = ownCard(acts.rename);
   const others = otherCards(acts.retry);
   /**

@@ -27,6 +27,7 @@ import { unreadTitle } from "./title.js";
  * @property {import("./timeline-view.js").TimelineData} timeline
  * @property {string} link
  * @property {boolean} local whether the link only works on this computer
+ * @property {boolean} receipts whether the node takes them
  * @property {boolean} introduce whether the name was picked for this person and not yet confirmed
  */
 
@@ -35,6 +36,7 @@ import { unreadTitle } from "./title.js";
  * @property {string} room
  * @property {string} draft
  * @property {Node} theme
+ * @property {{node: Node, update: (offered: boolean) => void}} receipts the person's wish
  * @property {(text: string) => void} send
  * @property {(text: string) => string | null} problem
  * @property {(text: string) => void} keepDraft
@@ -65,7 +67,8 @@ export function roomScreen(acts) {
     view.toEnd();
   };
   const writer = composer({ ...acts, send });
-  const pane = peoplePane({ close: () => drawer.close(), rename: parts.rename, retry: acts.retry, choose: acts.choose }, acts.theme);
+  const pane = peoplePane({ close: () => drawer.close(), rename: parts.rename, retry: acts.retry, choose: acts.choose },
+    acts.receipts.node, acts.theme);
   const showPath = () => {
     pane.showWhy(true);
     drawer.open();
@@ -78,7 +81,7 @@ export function roomScreen(acts) {
   const node = el("div", { class: "room" }, header.node, line.node,
     el("div", { class: "panes" }, main, shade, pane.node), noticeArea, parts.invite.dialog, parts.naming.dialog, parts.details.dialog);
   const drawer = slideIn(pane.node, shade, [header.node, line.node, main], header.people);
-  const update = updater({ ...parts, header, line, pane, view, hello });
+  const update = updater({ ...parts, header, line, pane, view, hello, receipts: acts.receipts });
   return { node, update, view, settle: writer.settle, focus: writer.focus, notice };
 }
 
@@ -107,9 +110,10 @@ const messageActs = (acts, edit, details) => ({
 
 /**
  * @param {ReturnType<typeof dialogs> & {header: ReturnType<typeof roomHeader>, line: ReturnType<typeof bannerLine>,
- *   pane: ReturnType<typeof peoplePane>, view: TimelineView, hello: ReturnType<typeof introduction>}} parts
+ *   pane: ReturnType<typeof peoplePane>, view: TimelineView, hello: ReturnType<typeof introduction>,
+ *   receipts: RoomActs["receipts"]}} parts
  */
-function updater({ shown, header, line, pane, view, hello, invite, emptyLink }) {
+function updater({ shown, header, line, pane, view, hello, invite, emptyLink, receipts }) {
   return (/** @type {RoomData} */ data) => {
     const { room, self, own, others, situation, timeline, link, choice } = data;
     shown.name = self.name;
@@ -119,6 +123,7 @@ function updater({ shown, header, line, pane, view, hello, invite, emptyLink }) 
       self: own, others, lives: self.lives, steps: steps(situation), why: why(situation), choice,
       connected: situation.rows.some(({ active }) => active),
     });
+    receipts.update(data.receipts);
     view.update(timeline);
     hello.update(data.introduce ? self.name : null);
     invite.update(link, data.local);
