@@ -1,4 +1,5 @@
 // Whether an open link is alive: when to ask for an echo, what the echoes measured, when silence means dead. Pure.
+// Twin of services/transport/ladder/echo.py, held to it by tests/vectors/echo.
 
 import { LOST_AFTER, measure, remember } from "./ladder/quality.js";
 
