@@ -31,6 +31,7 @@ function echoMachine() {
   return {
     ...calls,
     fresh: (now) => set(echo.fresh(now)),
+    slept: () => set({ ...get(), beatAt: -Infinity }),
     beat(every, now) {
       const beaten = echo.beat(get(), every, now);
       set(beaten.echo);
@@ -48,7 +49,8 @@ function coverageMachine() {
 
 function clockMachine() {
   const { calls, get, set } = keeping(clock, ["notBefore", "learn"], clock.guess(0, 0));
-  return { ...calls, guess: (...args) => set(clock.guess(...args)), nodeTime: (now) => clock.nodeTime(get(), now) };
+  const put = (offset, slack, learnt) => set({ offset, slack, learnt });
+  return { ...calls, set: put, guess: (...args) => set(clock.guess(...args)), nodeTime: (now) => clock.nodeTime(get(), now) };
 }
 
 function timelineMachine() {
