@@ -5,8 +5,8 @@ import secrets
 import sys
 from pathlib import Path
 
-from egoat.lab.run import run as run_scenario
 from egoat.lab.scenarios import SCENARIOS
+from egoat.lab.trial import run as run_scenario
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

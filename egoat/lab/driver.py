@@ -105,6 +105,7 @@ class Driver:
         self.count = 0
         self.dials = 0
         self.uses = 0
+        self.last_heard = 0
         self.stopped = False
         self._waiting: deque[Event] = deque()
         self._busy = False
@@ -132,7 +133,7 @@ class Driver:
         self.feed(NetworkChanged())
         for name, held in list(self.links.items()):
             if held.up:
-                self._echo(name, "slept", (), replace(held.echo, beat_at=-math.inf))
+                self._echo(name, "hurry", (), replace(held.echo, asked_at=-math.inf))
             self._beat_one(name)
 
     def called(self, name: str) -> bool:
@@ -187,13 +188,16 @@ class Driver:
         self.count += 1
         self.dials += 1
         held = self.links[name] = Held(self.count, self.device.now)
+        self._echo(name, "fresh", (self.device.now,), held.echo)
 
         def guarded(act: Callable[..., None]) -> Callable[..., None]:
             return lambda *args: (
                 act(name, *args) if self.links.get(name) is held and not self.stopped else None
             )
 
-        told = Told(*map(guarded, (self._opened, self._received, self._heard, self._ended)))
+        told = Told(
+            guarded(self._opened), guarded(self._received), guarded(self._heard), guarded(self._ended)
+        )
         link = self.kinds[name].dial(told)
         held.link = link
 
@@ -225,6 +229,7 @@ class Driver:
 
     def _ended(self, name: str, what: str, evidence: str) -> None:
         held = self.links.pop(name)
+        self.last_heard = round(held.echo.heard_at)
         self.feed(Closed(name, evidence) if held.up else Failed(name, what, evidence))
 
     def _beat_later(self) -> None:
@@ -272,6 +277,11 @@ class Driver:
             held.echo = echo
             out = echo if beaten is None else beaten._asdict()
             self.trace.note("echo", f"{self.key} {name} {held.number}", call, args, out)
+
+    def is_spare(self, name: str) -> bool:
+        """Whether a better rung is in use: it tells what changes in order; another may tell what is older."""
+        places = [rung.name for rung in self.state.rungs]
+        return self.state.active is not None and places.index(self.state.active) < places.index(name)
 
     def current(self) -> Current | None:
         """The link in use and how much may be under way on it."""

@@ -112,8 +112,6 @@ class Page(NamedTuple):
     head: int
 
 
-Frame = (
-    Ping | Pong | Send | Row | Ack | Fault | Direct | Got | Signal | Roster | Hello | Welcome
-)  # fmt: skip
+Frame = Ping | Pong | Send | Row | Ack | Fault | Direct | Got | Signal | Roster | Hello | Welcome | Page
 
 Take = Callable[[Frame], None]

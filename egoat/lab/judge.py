@@ -69,15 +69,17 @@ class Judge:
         self.figures.said += 1
         self._said[envelope.id] = (self.world.clock.now, person, envelope)
 
-    def shown(self, person: Person, envelope: Envelope) -> None:
-        """A page shows a message; told again for every copy."""
+    def shown(self, person: Person, envelope: Envelope, older: bool) -> None:
+        """A page shows a message; told again for every copy. `older`: it was asked for as history."""
         key = (person.name, envelope.id)
         if key in self._seen or envelope.id not in self._said:
             return
         self._seen.add(key)
         self.figures.shown += 1
         said_at, author, _ = self._said[envelope.id]
-        if author.tab is None or author.tab.who.session != envelope.stream:
+        if older or author.tab is None or author.tab.who.session != envelope.stream:
+            return
+        if not (self.world.works(author) and self.world.works(person)):
             return
         since = max(said_at, self._steady.get(author.name, 0), self._steady.get(person.name, 0))
         took = self.world.clock.now - since
@@ -91,8 +93,14 @@ class Judge:
             f"{person.name} > {peer.session if peer else 'node'}: {before or 'none'} -> {rung or 'none'}"
         )
         since = self._dead.pop((person.name, peer), None)
-        if since is not None:
-            self._noticed(person, peer, self.world.clock.now - since)
+        if since is not None and person.tab is not None:
+            driver = person.tab.driver if peer is None else person.tab.peers.held[peer].driver
+            self._noticed(person, peer, self.world.clock.now - max(since, driver.last_heard))
+
+    def look(self) -> None:
+        """A link that was dead may live again by itself: asked from time to time."""
+        for name in {name for name, _ in self._dead}:
+            self._mark(self.world.people[name])
 
     def before(self, people: Iterable[Person]) -> None:
         """Something is about to befall somebody."""
@@ -106,8 +114,7 @@ class Judge:
             mine = person is None or person is each
             self._befell[each.name] += 1
             if not self._worked.get(each.name, False) and self.world.works(each):
-                fresh = each.tab is not None and (told or each.device.clock.now == 0)
-                self._steady[each.name] = now + (0 if mine and fresh else RECOVERY_MS)
+                self._steady[each.name] = now + (0 if mine and told else RECOVERY_MS)
             elif mine:
                 self._steady[each.name] = max(now, self._steady.get(each.name, 0))
             self._mark(each)
@@ -151,14 +158,16 @@ class Judge:
         assert person.tab is not None
         lines = person.tab.timeline.lines
         want = sorted((row.envelope.hlc, row.envelope.sender, row.envelope.id) for row in self.world.node.log)
-        have = [(line.hlc, line.sender, line.id) for line in lines]
+        waiting = self._waiting()
+        have = [(line.hlc, line.sender, line.id) for line in lines if line.id not in waiting]
         if have != want:
             missing, more = set(want) - set(have), Counter(have) - Counter(want)
             self._blame(
                 f"{person.name} lacks {sorted(missing)[:5]} and has {sorted(more)[:5]} beyond the log"
             )
-        if {line.state for line in lines} - {"node"}:
-            self._blame(f"{person.name} shows {Counter(line.state for line in lines)}")
+        states = Counter(line.state for line in lines if line.id not in waiting)
+        if set(states) - {"node"}:
+            self._blame(f"{person.name} shows {dict(states)}")
         place = {message_id: index for index, message_id in enumerate(self._said)}
         by_author: dict[str, list[int]] = {}
         for line in lines:
@@ -166,6 +175,12 @@ class Judge:
         for stream, places in by_author.items():
             if places != sorted(places):
                 self._blame(f"{person.name} shows what {stream} said in another order")
+
+    def _waiting(self) -> set[str]:
+        """What only its author may bring to the log, and the author's tab is closed."""
+        logged = {row.envelope.id for row in self.world.node.log}
+        kept = [held for person in self.world.people.values() for held in person.kept]
+        return {held.id for held in kept if not held.signed} - logged
 
     def _right_rungs(self, person: Person, present: list[Person]) -> None:
         assert person.tab is not None

@@ -39,6 +39,7 @@ class Session:
 
     def __init__(self, now: int) -> None:
         self.seen = now
+        self.spoke = now
         self.flow: Flow[Frame] | None = None
         self.upto = 0
         self.mail: list[Frame] = []
@@ -88,7 +89,7 @@ class Node:
         session = self._enter(hello.who)
         if session.flow is not None:
             session.flow.close(1)
-        session.flow = flow
+        session.flow, session.spoke = flow, self.clock.now
         head = len(self.log)
         session.upto = head if hello.after is None else min(hello.after, head)
         flow.attach(
@@ -139,7 +140,7 @@ class Node:
         session = self._sessions.get(who)
         if session is None or session.flow is not flow:
             return
-        session.seen = self.clock.now
+        session.seen = session.spoke = self.clock.now
         for answer in self._take(who, frame):
             self.clock.after(COMMIT_MS, lambda answer=answer: flow.send(1, answer))  # type: ignore[misc]
 
@@ -211,12 +212,12 @@ class Node:
         self.clock.after(LOOK_MS, self._look)
         now, gone = self.clock.now, []
         for who, session in self._sessions.items():
-            if session.flow is not None and now - session.seen > SOCKET_SILENT_MS:
+            if session.flow is not None and now - session.spoke > SOCKET_SILENT_MS:
                 session.flow.close(1)
                 session.flow = None
-            if session.flow is None and session.poll is None:
-                if now - session.seen > round((LEASE_S + LEAVE_GRACE_S) * 1000):
-                    gone.append(who)
+            idle = session.flow is None and session.poll is None
+            if idle and now - session.seen > round((LEASE_S + LEAVE_GRACE_S) * 1000):
+                gone.append(who)
         for who in gone:
             del self._sessions[who]
         if gone:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from egoat.lab.clock import Timer
 from egoat.lab.driver import Kind, Link, Told
-from egoat.lab.frames import Frame, Hello, Row, Welcome, Who
+from egoat.lab.frames import Frame, Hello, Roster, Row, Welcome, Who
 from egoat.lab.network import Device, Flow, Path, reaches_node
 from egoat.lab.node import Answer, Node
 from services.transport.ladder.outbox import Window
@@ -222,7 +222,7 @@ class Polling:
         if not self.over:
             self.told.heard()
         for frame in frames:
-            if not self.over:
+            if not self.over and (self.active or not isinstance(frame, Roster)):
                 self.told.frame(frame)
 
 

@@ -42,7 +42,11 @@ HISTORY_AGAIN_MS = 3_000
 
 
 class Setting(NamedTuple):
-    """The world around a page; `noted(what, peer, before, now)` hears of every change of the link in use."""
+    """The world around a page.
+
+    `shown(envelope, older)` hears of every copy of a message that came in, `used(peer, rung, before)` of
+    every change of a link in use; the peer is None for the link to the node.
+    """
 
     device: Device
     node: Node
@@ -52,7 +56,7 @@ class Setting(NamedTuple):
     who: Who
     signed: bool
     awake: Callable[[Who], bool]
-    shown: Callable[[Envelope], None]
+    shown: Callable[[Envelope, bool], None]
     used: Callable[[Who | None, str | None, str | None], None]
 
 
@@ -84,7 +88,7 @@ class Tab:
                 self._to_node,
                 self._direct,
                 setting.used,
-            )  # fmt: skip
+            )
         )
         outlets = Outlets(self.peers.say, self._queue, self.driver.current, self.node_now)
         self.sender = Sender(self.device, self.trace, self.who.session, outlets)
@@ -125,7 +129,9 @@ class Tab:
         start = self.timeline.older_than()
         if start is not None and self._loaded and not self._loading and not self.stopped:
             self._loading = True
-            self._ask(partial(self.setting.node.history, start, None, HISTORY_DEFAULT), self._older, self._idle)
+            self._ask(
+                partial(self.setting.node.history, start, None, HISTORY_DEFAULT), self._older, self._idle
+            )
 
     def node_now(self) -> int:
         """The node's time as far as this page knows it."""
@@ -140,14 +146,15 @@ class Tab:
             current.link.send(frame)
         return current is not None
 
-    def _opened(self, _rung: str, welcome: Welcome | None) -> None:
+    def _opened(self, rung: str, welcome: Welcome | None) -> None:
         if welcome is None:
             return
         now = self.device.now
         args = (welcome.now, now - 400, now)
         self._clocked("learn", args, node_clock.learn(self.clock, *args))
         self._follow(welcome.head)
-        self.peers.follow(welcome.people)
+        if not self.driver.is_spare(rung):
+            self.peers.follow(welcome.people)
 
     def _follow(self, head: int) -> None:
         place = Place(LOG_ID, 0, head)
@@ -192,7 +199,7 @@ class Tab:
         self._told("logged", (message, late), self.timeline.logged(message, late))
         args = (row.at, self.device.now)
         self._clocked("notBefore", args, node_clock.not_before(self.clock, *args))
-        self.setting.shown(envelope)
+        self.setting.shown(envelope, late)
         self.sender.saw(envelope.hlc)
         if message.mine:
             self.sender.settled(envelope.id)
@@ -207,7 +214,7 @@ class Tab:
         message = self._message(envelope)
         change = self.timeline.direct(message)
         self._told("direct", (message,), change)
-        self.setting.shown(envelope)
+        self.setting.shown(envelope, False)
         if change.what != "same":
             self.peers.hold(envelope)
 

@@ -19,12 +19,18 @@ POOR = Access(nat="cone", delay=120, jitter=80, loss=0.05)
 
 
 class Scenario(NamedTuple):
-    """`seconds` is how long people talk while things happen; then all heals, and quiet shows what is left."""
+    """What happens to whom.
+
+    `seconds` is how long people talk while things happen; then all heals, and quiet shows what is left.
+    People come within the first `arrive` seconds. `skews`: how far a device's clock is off, in
+    milliseconds. `relay` is whether the node has one. What `guests` say only they may bring to the log.
+    """
 
     text: str
     people: Mapping[str, Access]
     script: Callable[[World], None]
     seconds: int = 60
+    arrive: int = 0
     relay: bool = True
     skews: Mapping[str, int] = {}
     guests: tuple[str, ...] = ()
@@ -147,6 +153,13 @@ SCENARIOS: Mapping[str, Scenario] = {
     "poor-lines": Scenario(
         "long, uneven, lossy lines", {"ann": POOR, "ben": replace(POOR, loss=0.1), "cat": CONE}, _nothing
     ),
+    "people-arrive": Scenario(
+        "six people come within three seconds over slow lines",
+        {name: replace(POOR, loss=0.0) for name in ("ann", "ben", "cat", "dan", "eve", "fay")},
+        _nothing,
+        30,
+        arrive=3,
+    ),
     "sleep": Scenario(
         "devices sleep, briefly and long", {"ann": CONE, "ben": CONE, "cat": SYMMETRIC}, _sleep, 160
     ),
@@ -159,7 +172,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "node-restarts": Scenario("the node goes and comes back", {"ann": CONE, "ben": STRIPPED}, _node_restarts),
     "proxy-idle-cut": Scenario(
         "a proxy drops quiet connections without a word",
-        {"ann": replace(CONE, idle_cut=1_200, udp=False), "ben": replace(CONE, idle_cut=6_000), "cat": CONE},
+        {"ann": replace(CONE, idle_cut=3_000, udp=False), "ben": replace(CONE, idle_cut=6_000), "cat": CONE},
         _nothing,
         120,
     ),

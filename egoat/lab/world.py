@@ -16,6 +16,8 @@ from egoat.lab.trace import Trace
 QUIET_MS = 200_000
 """How long nothing befalls anybody before the end is judged."""
 
+LOOK_MS = 100
+
 
 class Person:
     """One browser profile and its tab, if that is open."""
@@ -51,6 +53,7 @@ class World:
         self.people: dict[str, Person] = {}
         self.story: list[str] = []
         self.judge = Judge(self)
+        self._look()
 
     def chance(self, name: str) -> Random:
         """A source of chance of its own, so that one part's draws do not change another's."""
@@ -68,7 +71,7 @@ class World:
     def open(self, name: str) -> None:
         """A tab is opened; what an earlier one could not send waits in it."""
         person = self.people[name]
-        if person.tab is not None:
+        if person.tab is not None or person.device.asleep:
             return
         person.visits += 1
         who = Who(person.peer, f"{name}{person.visits}")
@@ -83,9 +86,9 @@ class World:
                 who,
                 not person.guest,
                 self._awake,
-                lambda envelope: self.judge.shown(person, envelope),
-                lambda peer, before, rung: self.judge.used(person, peer, before, rung),
-            )  # fmt: skip
+                lambda envelope, older: self.judge.shown(person, envelope, older),
+                lambda peer, rung, before: self.judge.used(person, peer, rung, before),
+            )
         )
         person.tab = tab
 
@@ -95,7 +98,7 @@ class World:
                 tab.adopt(envelope)
             person.kept = []
 
-        self.change(person, f"{name} opens the room", start)
+        self.change(person, f"{name} opens the room", start, told=True)
 
     def shut(self, name: str) -> None:
         """The tab is closed; what is not yet acked stays in the browser."""
@@ -163,13 +166,14 @@ class World:
         self.change(None, "the node starts", self.node.start)
 
     def heal(self) -> None:
-        """Everything that befell somebody is over; closed tabs stay closed."""
+        """Everything that befell somebody is over, and lines lose nothing; closed tabs stay closed."""
         if not self.node.up:
             self.start_node()
         for name, person in self.people.items():
             self.wake(name)
-            if not person.device.access.node or not person.device.access.online:
-                self.connect(name, replace(person.device.access, node=True, online=True), moved=False)
+            access = replace(person.device.access, node=True, online=True, loss=0.0)
+            if access != person.device.access:
+                self.connect(name, access, moved=False)
 
     def scroll(self) -> None:
         """Everybody reads on upwards, a page at a time."""
@@ -188,6 +192,10 @@ class World:
         """Whether this page is awake and has a way to the node."""
         there = person.tab is not None and not person.device.asleep
         return there and self.node.up and reaches_node(person.device)
+
+    def _look(self) -> None:
+        self.judge.look()
+        self.clock.after(LOOK_MS, self._look)
 
     def _awake(self, who: Who) -> bool:
         person = self.people[who.peer.removeprefix("guest:")]

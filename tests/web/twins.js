@@ -31,7 +31,7 @@ function echoMachine() {
   return {
     ...calls,
     fresh: (now) => set(echo.fresh(now)),
-    slept: () => set({ ...get(), beatAt: -Infinity }),
+    hurry: () => set({ ...get(), askedAt: -Infinity }),
     beat(every, now) {
       const beaten = echo.beat(get(), every, now);
       set(beaten.echo);

@@ -13,9 +13,12 @@ from services.transport.ladder import quality
 from services.transport.ladder.quality import LOST_AFTER, Quality, measure, remember
 
 SILENCE_MS: Final = 4_000
-"""Without anything coming in for this long after asking, a link is dead; asking starts 1.5 s into it."""
+"""Without anything coming in for this long after asking, a link is dead; asking starts 1.5 s into it.
 
-ASK_AGAIN_MS: Final = 2_500
+Two askings, where something came in right after the first, and a look before each, stay within 5 s.
+"""
+
+ASK_AGAIN_MS: Final = 2_000
 SLEPT_MS: Final = 2_500
 FIGURE_MS: Final = 5_000
 
@@ -74,7 +77,7 @@ def beat(echo: Echo, every: float, now: float) -> Beaten:
     if now - echo.beat_at > SLEPT_MS:
         return _ask(replace(echo, heard_at=now), now)
     asked, seen = echo.asked, replace(echo, beat_at=now)
-    if asked is not None and not asked.counted and now - asked.at > LOST_AFTER:
+    if asked is not None and not asked.counted and now - asked.at >= LOST_AFTER:
         seen = replace(seen, echoes=remember(echo.echoes, None), asked=replace(asked, counted=True))
     if asked is not None and now - asked.at >= ASK_AGAIN_MS:
         if now - echo.heard_at >= SILENCE_MS:

@@ -1,6 +1,7 @@
 """One run of one scenario: people talk while things happen, all heals, and the judge speaks."""
 
 import hashlib
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -41,13 +42,15 @@ def run(name: str, seed: int, keep_trace: bool = False) -> Result:
     for person, access in scenario.people.items():
         world.add(person, access, scenario.skews.get(person, 0), person in scenario.guests)
     scenario.script(world)
+    arrivals = world.chance("arrivals")
     for person in scenario.people:
-        world.open(person)
+        pause = arrivals.randint(0, scenario.arrive * 1000)
+        world.clock.after(pause, partial(world.open, person))
     _talk(world, scenario)
     world.clock.run(scenario.seconds * 1000)
     world.heal()
     for person in scenario.people:
-        world.clock.after(LAST_WORD_MS, lambda person=person: world.say(person))  # type: ignore[misc]
+        world.clock.after(LAST_WORD_MS, partial(world.say, person))
     for pause in range(QUIET_MS - 40_000, QUIET_MS, 2_000):
         world.clock.after(pause, world.scroll)
     world.clock.run(scenario.seconds * 1000 + QUIET_MS)
@@ -65,9 +68,8 @@ def _talk(world: World, scenario: Scenario) -> None:
         when = chance.randrange(200, 2_000)
         while when < scenario.seconds * 1000:
             for place in range(chance.choice((1, 1, 1, 1, 2, 8))):
-                world.clock.after(
-                    when + place * chance.choice((0, 5, 90)), lambda person=person: world.say(person)
-                )  # type: ignore[misc]
+                pause = when + place * chance.choice((0, 5, 90))
+                world.clock.after(pause, partial(world.say, person))
             when += chance.randrange(500, 6_000)
 
 
