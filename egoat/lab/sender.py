@@ -93,8 +93,9 @@ class Sender:
         if message is None or not hlc.too_far_ahead(message.hlc, fault.now):
             return
         ahead = [held for held in self.messages.values() if hlc.too_far_ahead(held.hlc, fault.now)]
-        kept = [held.hlc for held in self.messages.values() if held not in ahead]
-        self.newest = max([hlc.format_stamp(fault.now, 0), self.taken, *kept])
+        stands = [self.taken, *(held.hlc for held in self.messages.values())]
+        stands = [stamp for stamp in stands if not hlc.too_far_ahead(stamp, fault.now)]
+        self.newest = max([hlc.format_stamp(fault.now, 0), *stands])
         for held in ahead:
             self._keep("without", (held.id,), outbox.without(self._box, held.id))
             self.newest = hlc.stamp(self.newest, fault.now)

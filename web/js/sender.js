@@ -155,8 +155,8 @@ export class Sender {
    */
   stampAnew(now) {
     const all = [...this.messages.values()];
-    const kept = all.filter(({ hlc }) => !tooFarAhead(hlc, now));
-    this.newest = kept.reduce((newest, { hlc }) => observe(newest, hlc), observe(this.taken, format(Math.floor(now), 0)));
+    const stands = [this.taken, ...all.map(({ hlc }) => hlc)].filter((hlc) => !tooFarAhead(hlc, now));
+    this.newest = stands.reduce(observe, format(Math.floor(now), 0));
     for (const message of all.filter(({ hlc }) => tooFarAhead(hlc, now))) {
       this.box = without(this.box, message.id);
       this.newest = stamp(this.newest, now);
