@@ -10,6 +10,7 @@ from services.kernel.run.settings import StartError
 COMMANDS = {
     "up": "run a whole node on this machine, without Docker",
     "secrets": "make a node's secret and key where they are missing",
+    "lab": "try the ladder in a simulated network, repeatable by seed",
     "protocol": "write the files generated from the wire types",
 }
 

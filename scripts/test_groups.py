@@ -16,7 +16,7 @@ PYTEST = {
     "contract": ["tests/contract"],
     "integration": ["tests/integration"],
     "chaos": ["tests/chaos"],
-    "run": ["tests/system/test_up.py"],
+    "run": ["tests/system/test_up.py", "tests/system/test_lab.py"],
     "compose": ["tests/system/test_compose.py"],
     "browser": ["tests/browser"],
 }

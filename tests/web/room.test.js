@@ -95,6 +95,37 @@ test("a node clock that leapt back refuses a stamp, is learnt, and the message g
   assert.ok(Math.abs(room.nodeNow() - now) < 1000);
 });
 
+test("what is stamped again stays behind what the node has taken with a stamp that was ahead, but not too far", async () => {
+  const { room, ws, world } = await joined();
+  for (const text of ["taken", "under way", "refused"]) {
+    room.mine.say(text);
+    await world.pass(2_000);
+  }
+  const said = ws.last.said;
+  const now = world.wall() - 62_500;
+  ws.last.events.frame(ack(said[0], 1));
+  ws.last.events.frame({ type: "fault", code: "clock", detail: "ahead", retry: 0, id: said[2].id, now });
+  await settle();
+  const [again] = ws.last.said.slice(3);
+  assert.equal(again.id, said[2].id);
+  assert.ok(again.hlc > said[1].hlc, `${again.hlc} after ${said[1].hlc}`);
+  assert.deepEqual(shown(room), ["taken node", "under way queued", "refused queued"]);
+});
+
+test("a clock that leapt back by an hour is followed although the node has taken later stamps", async () => {
+  const { room, ws, world } = await joined();
+  for (const text of ["taken", "refused"]) room.mine.say(text);
+  await settle();
+  const [taken, refused] = ws.last.said;
+  const now = world.wall() - 3_600_000;
+  ws.last.events.frame(ack(taken, 1));
+  ws.last.events.frame({ type: "fault", code: "clock", detail: "ahead", retry: 0, id: refused.id, now });
+  await settle();
+  const again = ws.last.said.slice(2);
+  assert.deepEqual(again.map(({ id }) => id), [refused.id]);
+  assert.ok(parseInt(again[0].hlc.slice(0, 12), 16) - now < 1000);
+});
+
 test("a final fault turns the message red with its reason; trying again keeps its id", async () => {
   const { room, ws } = await joined();
   room.mine.say("bad");
@@ -187,6 +218,30 @@ test("a replaced log keeps what only this page holds, says so, and offers to sen
   assert.deepEqual(ws.last.sent.at(-1), sealed);
   ws.last.events.frame({ ...ack(JSON.parse(sealed.env), 1), log_id: log.id });
   assert.deepEqual(shown(room), ["mine node"]);
+});
+
+test("what a spare link tells of the people does not replace what the link in use has told since", async () => {
+  const parts = await joined();
+  const { room, ws, poll, world } = parts;
+  await world.pass(600);
+  const earlier = welcome(parts);
+  ws.last.events.frame({ type: "peer_joined", peer_id: "p2", room: "r", session: "s1", name: "Bob", verified: true });
+  poll.last.events.opened(earlier);
+  assert.deepEqual(room.present().map(({ name }) => name), ["Ann", "Bob"]);
+});
+
+test("news of the network, however often, give a silent link no time anew", async () => {
+  const { room, ws, poll, world } = await joined();
+  await world.pass(600);
+  poll.last.events.opened(null);
+  await world.pass(3000);
+  ws.last.alive = false;
+  const cut = world.now();
+  while (room.driver.state.active === WS && world.now() - cut <= 5000) {
+    await world.pass(400);
+    room.wake();
+  }
+  assert.notEqual(room.driver.state.active, WS);
 });
 
 test("people join and leave once, whatever their number of tabs; oneself is no news", async () => {

@@ -1,4 +1,5 @@
 // Which stretch of a room's log this page holds: sorted spans of sequence numbers, so that holes can be seen and filled.
+// Twin of services/kernel/model/coverage.py, held to it by tests/vectors/coverage.
 
 /**
  * Everything after `from` up to and including `to`; a span with `from === to` marks a place and holds nothing.

@@ -238,9 +238,10 @@ export class Driver {
     }, BEAT_MS);
   }
 
+  /** Asks every link now. What was silent before stays silent since then: news of the network comes often. */
   askAll() {
     for (const [name, held] of this.links) {
-      if (held.up) this.update(name, (echo) => ({ ...echo, beatAt: -Infinity }));
+      if (held.up) this.update(name, (echo) => ({ ...echo, askedAt: -Infinity }));
       this.beatOne(name);
     }
   }
@@ -280,6 +281,16 @@ export class Driver {
   update(name, change) {
     const held = this.links.get(name);
     if (held) held.echo = change(held.echo);
+  }
+
+  /**
+   * Whether a better rung is in use: it tells what changes in order, and what another tells beside it may be older.
+   * @param {string} name
+   */
+  isSpare(name) {
+    const places = this.state.rungs.map((rung) => rung.name);
+    const { active } = this.state;
+    return active !== null && places.indexOf(active) < places.indexOf(name);
   }
 
   /** The link in use and how much may be under way on it. */

@@ -1,4 +1,5 @@
 // Whether an open link is alive: when to ask for an echo, what the echoes measured, when silence means dead. Pure.
+// Twin of services/transport/ladder/echo.py, held to it by tests/vectors/echo.
 
 import { LOST_AFTER, measure, remember } from "./ladder/quality.js";
 
@@ -11,9 +12,12 @@ import { LOST_AFTER, measure, remember } from "./ladder/quality.js";
  * @property {readonly import("./ladder/quality.js").Echo[]} echoes
  */
 
-/** Without anything coming in for this long after asking, a link is dead; asking starts 1.5 s into the silence. */
+/**
+ * Without anything coming in for this long after asking, a link is dead; asking starts 1.5 s into the silence. Two
+ * askings, where something came in right after the first, and a look before each, stay within 5 s.
+ */
 const SILENCE_MS = 4_000;
-const ASK_AGAIN_MS = 2_500;
+const ASK_AGAIN_MS = 2_000;
 const SLEPT_MS = 2_500;
 const FIGURE_MS = 5_000;
 
@@ -53,7 +57,7 @@ export function beat(echo, every, now) {
   if (now - echo.beatAt > SLEPT_MS) return ask({ ...echo, heardAt: now }, now);
   const seen = { ...echo, beatAt: now };
   const { asked } = echo;
-  if (asked && !asked.counted && now - asked.at > LOST_AFTER) {
+  if (asked && !asked.counted && now - asked.at >= LOST_AFTER) {
     seen.echoes = remember(echo.echoes, null);
     seen.asked = { ...asked, counted: true };
   }

@@ -1,5 +1,6 @@
 // What the node's clock says, learnt from its answers, so that a wrong device clock does not matter. Device time here is
 // the monotonic one: a clock that is set while the page is open moves nothing.
+// Twin of services/kernel/model/node_clock.py, held to it by tests/vectors/node_clock.
 
 /**
  * `offset` is node time minus device time; `slack` how far off it may be.

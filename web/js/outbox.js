@@ -1,4 +1,5 @@
 // Which of this page's messages are not yet acked, and which of them to send now; pure, in the author's order.
+// Twin of services/transport/ladder/outbox.py, held to it by tests/vectors/outbox.
 
 /**
  * `sent` says on which link it was last sent and when; `notBefore` is the node's wish after a refusal for the moment.

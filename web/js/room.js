@@ -277,7 +277,7 @@ export class Room {
       allowed: this.plan.node,
       context: this.makeContext(),
       told: {
-        opened: (_rung, welcome) => welcome && this.welcomed(welcome),
+        opened: (rung, welcome) => welcome && this.welcomed(rung, welcome),
         frame: (rung, frame) => this.received(rung, frame),
         roster: (rows) => {
           this.people.replace(rows);
@@ -313,8 +313,11 @@ export class Room {
     };
   }
 
-  /** @param {Frame} welcome */
-  welcomed(welcome) {
+  /**
+   * @param {string} rung
+   * @param {Frame} welcome
+   */
+  welcomed(rung, welcome) {
     const now = this.world.now();
     this.joined = true;
     this.refusal = null;
@@ -322,7 +325,7 @@ export class Room {
     this.clock = learn(this.clock, welcome["now"], now - 400, now);
     this.log.follow({ logId: welcome["log_id"], floor: welcome["floor"], head: welcome["head"] });
     this.direct.relay.take(welcome["turn"]);
-    this.people.replace(checkRoster(welcome["roster"]));
+    if (!this.driver.isSpare(rung)) this.people.replace(checkRoster(welcome["roster"]));
     this.metPeople();
     this.receipts.told(welcome);
   }

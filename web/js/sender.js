@@ -36,6 +36,7 @@ export class Sender {
     this.stream = toHex(world.random(8));
     this.n = 0;
     this.newest = ZERO;
+    this.taken = ZERO;
     this.box = empty;
     /** @type {Map<string, Message>} */
     this.messages = new Map();
@@ -122,7 +123,10 @@ export class Sender {
   /** @param {string} id the node has it */
   settled(id) {
     const message = this.messages.get(id);
-    if (message) this.parts.settled(message);
+    if (message) {
+      this.taken = observe(this.taken, message.hlc);
+      this.parts.settled(message);
+    }
     this.messages.delete(id);
     this.box = without(this.box, id);
     this.pump();
@@ -147,12 +151,15 @@ export class Sender {
 
   /**
    * The node's clock is another than this page thought. What lies too far ahead was refused and not stored, so it is
-   * stamped again under the same id; a refusal of the earlier stamp that comes later is no news.
+   * stamped again under the same id, behind all that does not; a refusal of the earlier stamp that comes later is no
+   * news.
    * @param {number} now the node's time
    */
   stampAnew(now) {
-    this.newest = format(Math.floor(now), 0);
-    for (const message of [...this.messages.values()].filter(({ hlc }) => tooFarAhead(hlc, now))) {
+    const all = [...this.messages.values()];
+    const stands = [this.taken, ...all.map(({ hlc }) => hlc)].filter((hlc) => !tooFarAhead(hlc, now));
+    this.newest = stands.reduce(observe, format(Math.floor(now), 0));
+    for (const message of all.filter(({ hlc }) => tooFarAhead(hlc, now))) {
       this.box = without(this.box, message.id);
       this.newest = stamp(this.newest, now);
       const renewed = { ...message, hlc: this.newest };

@@ -1,6 +1,7 @@
 /**
  * What one room's page shows: local echoes and logged copies merged into one ordered list. No DOM, no
- * clock, no storage. A timeline has one owner and is changed in place, so that the ten-thousandth
+ * clock, no storage. Twin of services/kernel/model/timeline.py, held to it by tests/vectors/timeline.
+ * A timeline has one owner and is changed in place, so that the ten-thousandth
  * message costs what the first did; every change says which line of the page it touched.
  *
  * - One line per (sender, id), however many copies come; the log's copy is the truth.
