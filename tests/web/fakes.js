@@ -5,11 +5,27 @@ async function turn() {
   for (let count = 0; count < 6; count += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** The same for signatures and hashes, which are made on other threads in real time. */
+/** How many signatures, checks and hashes are being made; they run on other threads in real time. */
+let underWay = 0;
+const { subtle } = globalThis.crypto;
+for (const name of /** @type {const} */ (["sign", "verify", "digest", "importKey", "exportKey", "generateKey"])) {
+  const real = /** @type {any} */ (subtle[name]).bind(subtle);
+  Object.defineProperty(subtle, name, {
+    configurable: true,
+    value: (/** @type {any[]} */ ...asked) => {
+      underWay += 1;
+      return real(...asked).finally(() => (underWay -= 1));
+    },
+  });
+}
+
+/** The same with signatures and hashes: until none is under way, and none follows. */
 export async function settle() {
-  for (let count = 0; count < 4; count += 1) {
+  for (let quiet = 0; quiet < 3; quiet += 1) {
     await turn();
-    await new Promise((resolve) => setTimeout(resolve, 3));
+    if (underWay === 0) continue;
+    quiet = -1;
+    await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }
 

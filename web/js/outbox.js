@@ -21,11 +21,10 @@ export const empty = [];
  * The box with one more message where its time puts it, or with a new sealing of one it holds, in that one's place.
  * @param {Outbox} box
  * @param {{id: string, hlc: string, sealed: import("./wire/codec.js").Sealed, bytes: number}} message
- * @param {number} [notBefore] when it may be sent at the earliest
  * @returns {Outbox}
  */
-export function put(box, message, notBefore = 0) {
-  const pending = { ...message, sent: null, notBefore };
+export function put(box, message) {
+  const pending = { ...message, sent: null, notBefore: 0 };
   if (box.some(({ id }) => id === message.id)) return box.map((held) => (held.id === message.id ? pending : held));
   const place = box.findLastIndex(({ hlc }) => hlc <= message.hlc) + 1;
   return [...box.slice(0, place), pending, ...box.slice(place)];

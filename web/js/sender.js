@@ -102,8 +102,9 @@ export class Sender {
     const keep = readEnvelope(sealed.env)?.keep !== false;
     this.parts.sealed(message, sealed, keep);
     if (!keep) return;
-    const notBefore = this.world.now() + this.parts.pause();
-    this.box = put(this.box, { id, hlc, sealed, bytes: frameBytes(sealed) }, notBefore);
+    this.box = put(this.box, { id, hlc, sealed, bytes: frameBytes(sealed) });
+    const pause = this.parts.pause();
+    if (pause > 0) this.box = postpone(this.box, id, this.world.now() + pause);
     this.pump();
   }
 
