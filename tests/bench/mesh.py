@@ -6,6 +6,7 @@ while nobody speaks, and what one said message costs it, each beside the same ro
 """
 
 import argparse
+import contextlib
 import re
 import sys
 import tempfile
@@ -40,7 +41,7 @@ def measure(playwright: Playwright, node: Ports, others: int, rung: str) -> Cost
     crowd = playwright.chromium.launch(executable_path=chromium(), headless=True, args=ARGS)
     for number in range(others):
         _page(crowd, node, room, f"Guest {number}")
-    before = set(psutil.pids())
+    before = {each.pid for each in psutil.Process().children(recursive=True)}
     alone = playwright.chromium.launch(executable_path=chromium(), headless=True, args=ARGS)
     probe = _page(alone, node, room, "Probe")
     begun = time.monotonic()
@@ -51,14 +52,14 @@ def measure(playwright: Playwright, node: Ports, others: int, rung: str) -> Cost
     )
     reached = time.monotonic() - begun
     time.sleep(5)
-    mine = [each for each in psutil.process_iter() if each.pid not in before and "chrom" in each.name()]
-    spent = _cpu(mine)
+    meter = Meter(before)
+    spent = meter.seconds()
     time.sleep(QUIET_S)
-    idle = (_cpu(mine) - spent) / QUIET_S
-    spent, begun = _cpu(mine), time.monotonic()
+    idle = (meter.seconds() - spent) / QUIET_S
+    spent, begun = meter.seconds(), time.monotonic()
     say_many(probe, [f"word {number}" for number in range(MESSAGES)], EVERY_MS)
     time.sleep(2)
-    busy = _cpu(mine) - spent - idle * (time.monotonic() - begun)
+    busy = meter.seconds() - spent - idle * (time.monotonic() - begun)
     alone.close()
     crowd.close()
     return Cost(reached, 100 * idle, 1000 * busy / MESSAGES)
@@ -76,15 +77,21 @@ def _without_ceiling(route: Route) -> None:
     route.fulfill(response=answer, body=re.sub(r"CEILING = \d+", "CEILING = 1000", answer.text()))
 
 
-def _cpu(processes: list[psutil.Process]) -> float:
-    total = 0.0
-    for each in processes:
-        try:
-            times = each.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        total += times.user + times.system
-    return total
+class Meter:
+    """Processor time of the processes that this program started after those named, also of those that have ended."""
+
+    def __init__(self, before: set[int]) -> None:
+        self._before = before
+        self._spent: dict[int, float] = {}
+
+    def seconds(self) -> float:
+        """User and system time together, in seconds."""
+        for each in psutil.Process().children(recursive=True):
+            if each.pid not in self._before:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    times = each.cpu_times()
+                    self._spent[each.pid] = times.user + times.system
+        return sum(self._spent.values())
 
 
 def main() -> None:
