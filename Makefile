@@ -9,10 +9,12 @@ EXTRAS := gateway signaling storage transport node dev
 # Variables given on the command line become flags; those of the shell (HOST is one in some) do not.
 flag = $(if $(filter command,$(firstword $(origin $(1)))),--$(2) '$($(1))')
 UP_FLAGS = $(call flag,HTTP_PORT,http-port) $(call flag,WS_PORT,ws-port) $(call flag,DB,db) \
-           $(call flag,PUBLIC_BASE,public-base) $(call flag,HOST,host)
+           $(call flag,PUBLIC_BASE,public-base) $(call flag,HOST,host) \
+           $(call flag,TURN_PORT,turn-port) $(call flag,TURN_RELAY_PORTS,turn-relay-ports) \
+           $(call flag,TURN_EXTERNAL_IP,turn-external-ip)
 
 .DEFAULT_GOAL := build
-.PHONY: build run test quick-test no-e2e-test e2e-test planted chaos verify lint all clean protocol lock dev
+.PHONY: build run test quick-test no-e2e-test e2e-test planted chaos switches verify lint all clean protocol lock dev
 
 # --- running a node ---
 
@@ -56,6 +58,11 @@ planted: dev
 chaos: dev
 	@$(PY) -m tests.chaos.scenario --seconds $(or $(SECONDS),600) --kills-per-second 1 --writers 10 $(if $(SEED),--seed $(SEED))
 	@$(PY) -m tests.chaos.power_cut --cuts 1000 --messages 3000 $(if $(SEED),--seed $(SEED))
+
+# All twelve changes between the four rungs of a browser, two thousand messages each.
+switches: dev
+	@scripts/setup-tests.sh
+	@$(PY) -m tests.browser.switching
 
 quick-test: dev
 	@scripts/setup-tests.sh node

@@ -45,7 +45,7 @@ export default [
     files: [
       "web/js/ladder/**/*.js", "web/js/hlc.js", "web/js/timeline.js", "web/js/wire/**/*.js", "web/js/outbox.js",
       "web/js/coverage.js", "web/js/roster.js", "web/js/book.js", "web/js/names.js", "web/js/explain.js",
-      "web/js/node-clock.js",
+      "web/js/node-clock.js", "web/js/receipts.js", "web/js/ui/standing.js",
     ],
     rules: { "no-restricted-globals": ["error", ...impure] },
   },

@@ -12,7 +12,7 @@ from services.gateway.routes.poll import PollBody, Polled
 from services.gateway.routes.send import SendBody, Sent
 from services.gateway.routes.transport import StatusInfo
 from services.kernel.run.health import Alive, Readiness
-from services.kernel.wire.frames import Down
+from services.kernel.wire.frames import Down, Turn
 
 Schema = dict[str, Any]
 
@@ -86,6 +86,14 @@ OPERATIONS: Sequence[Operation] = (
         body=JoinBody,
         answer=Joined,
         refusals=(400, 401, 403, 415, 429, 503),
+    ),
+    Operation(
+        "post",
+        "/turn",
+        "Fresh credentials for the relay, for who has joined; null on a node without TURN.",
+        answer=Turn | None,
+        token=True,
+        refusals=(401, 429),
     ),
     Operation(
         "post",

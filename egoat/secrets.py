@@ -1,4 +1,4 @@
-"""`egoat secrets DIR`: the node's secret and key, made once, readable by their owner only."""
+"""`egoat secrets DIR`: the node's secret and key and the relay's secret, made once, readable by their owner only."""
 
 import argparse
 import os
@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 SECRET_FILE = "node.secret"
 KEY_FILE = "node.key"
+TURN_FILE = "turn.secret"
 
 
 def make(secret: Path, key: Path) -> None:
@@ -21,6 +22,12 @@ def make(secret: Path, key: Path) -> None:
     for path, content in ((secret, secrets.token_hex(32).encode()), (key, pem)):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _once(path, content)
+
+
+def make_turn(path: Path) -> None:
+    """Makes the secret shared with the TURN server (64 hex digits) where it is missing; raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _once(path, secrets.token_hex(32).encode())
 
 
 def _once(path: Path, content: bytes) -> None:
@@ -42,11 +49,13 @@ def _once(path: Path, content: bytes) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`DIR`."""
+    """`DIR` and `--turn`."""
     parser.add_argument("folder", metavar="DIR", type=Path, help="where node.secret and node.key live")
+    parser.add_argument("--turn", metavar="DIR", type=Path, help="where turn.secret lives (DIR)")
 
 
 def run(options: argparse.Namespace) -> int:
     """Makes what is missing."""
     make(options.folder / SECRET_FILE, options.folder / KEY_FILE)
+    make_turn((options.turn or options.folder) / TURN_FILE)
     return 0

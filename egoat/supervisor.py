@@ -10,7 +10,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -18,6 +18,8 @@ import structlog
 _PAUSE_FIRST, _PAUSE_MOST = 0.5, 30.0
 _HEALTHY_AFTER = 10.0
 _LOOK_EVERY = 0.05
+_WAIT_FOR_OTHERS_S = 5.0
+_ASK_S = 1.0
 _PR_SET_PDEATHSIG = 1
 
 log = structlog.get_logger()
@@ -28,7 +30,8 @@ Ready = Callable[[], Awaitable[bool]]
 class Spec(msgspec.Struct, frozen=True):
     """One process: its name in logs, what to run, how to see that it is ready.
 
-    `last` processes are stopped only after all others have ended, the higher the later.
+    `last` processes are stopped only after all others have ended, the higher the later. A node does not fail for
+    one that is not `vital`. What a `quiet` one prints is dropped.
     """
 
     name: str
@@ -36,6 +39,8 @@ class Spec(msgspec.Struct, frozen=True):
     env: Mapping[str, str]
     ready: Ready
     last: int = 0
+    vital: bool = True
+    quiet: bool = False
 
 
 class FailedToStart(Exception):
@@ -62,7 +67,7 @@ class Child:
                 code = await self.process.wait()
                 if self._stopping.is_set():
                     return
-                if code == 2 and not node_ready.is_set():
+                if code == 2 and self.spec.vital and not node_ready.is_set():
                     raise FailedToStart(self.spec.name)
                 if loop.time() - started >= _HEALTHY_AFTER:
                     pause = 0.0
@@ -118,9 +123,10 @@ class Supervisor:
 
     async def _all_ready(self, within: float) -> None:
         async with asyncio.timeout(within):
-            for child in self.children:
-                while not await child.spec.ready():  # noqa: ASYNC110 - another process has no Event to wait for
-                    await asyncio.sleep(_LOOK_EVERY)
+            await _all([child.spec for child in self.children if child.spec.vital])
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_WAIT_FOR_OTHERS_S):
+                    await _all([child.spec for child in self.children if not child.spec.vital])
 
     async def _stop_all(self) -> None:
         """Stage by stage, each with its share of nine seconds; whoever is left is killed."""
@@ -137,6 +143,13 @@ class Supervisor:
                 if not child.ended.is_set():
                     log.error("service.killed", name=child.spec.name)
                     child.stop(signal.SIGKILL)
+
+
+async def _all(specs: Sequence[Spec]) -> None:
+    """Until all are ready."""
+    for spec in specs:
+        while not await spec.ready():  # noqa: ASYNC110 - another process has no Event to wait for
+            await asyncio.sleep(_LOOK_EVERY)
 
 
 def _shares(stages: int) -> list[float]:
@@ -162,6 +175,26 @@ async def _spawn(spec: Spec) -> asyncio.subprocess.Process:
         *spec.argv,
         env=dict(spec.env),
         stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL if spec.quiet else None,
+        stderr=asyncio.subprocess.DEVNULL if spec.quiet else None,
         start_new_session=True,
         preexec_fn=in_child,
     )
+
+
+async def asked(
+    dial: Coroutine[None, None, tuple[asyncio.StreamReader, asyncio.StreamWriter]],
+    question: bytes,
+    expected: bytes,
+) -> bool:
+    """Whether a server answers the question as expected."""
+    try:
+        async with asyncio.timeout(_ASK_S):
+            reader, writer = await dial
+            try:
+                writer.write(question)
+                return (await reader.read(64)).startswith(expected)
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return False

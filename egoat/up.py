@@ -1,4 +1,4 @@
-"""`egoat up`: a whole node on this machine: Redis, storage, two signaling processes, gateway, transport."""
+"""`egoat up`: a whole node on this machine: Redis, storage, two signaling processes, gateway, transport, relay."""
 
 import argparse
 import asyncio
@@ -11,13 +11,13 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
-from egoat import secrets
-from egoat.supervisor import FailedToStart, Spec, Supervisor
+from egoat import secrets, turn
+from egoat.supervisor import FailedToStart, Spec, Supervisor, asked
 from services.gateway import settings as gateway
 from services.kernel.run import log as logs
 from services.kernel.run.listen import listen
@@ -36,7 +36,6 @@ _SETTINGS: dict[str, Callable[[Mapping[str, str]], object]] = {
 _SIGNALING = 2
 _START_S = 60.0
 _BASE = re.compile(r"https?://[^/?#\s]+")
-_ASK_S = 1.0
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -47,10 +46,11 @@ class Options(msgspec.Struct, frozen=True):
     db: Path
     public_base: str
     host: str
+    turn: turn.Wanted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of the reference, and `--host`."""
+    """The flags of the reference, `--host`, and the relay's."""
     default_db = Path.home() / "tmp" / "e-goat" / "chat.db"
     base = inherited().get("EGOAT_PUBLIC_BASE", "")
     parser.add_argument("--http-port", default="8080", help="port of the page and the API (8080)")
@@ -58,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--db", default=str(default_db), help=f"the SQLite file ({default_db})")
     parser.add_argument("--public-base", default=base, help="URL in invite links (EGOAT_PUBLIC_BASE; none)")
     parser.add_argument("--host", default="", help="address to listen on (all interfaces)")
+    turn.add_arguments(parser)
 
 
 def check(given: argparse.Namespace) -> Options:
@@ -71,9 +72,8 @@ def check(given: argparse.Namespace) -> Options:
     base = given.public_base.rstrip("/")
     if base and not _BASE.fullmatch(base):
         raise StartError(f"--public-base {given.public_base!r} is not http(s)://host[:port]")
-    return Options(
-        int(given.http_port), int(given.ws_port), Path(given.db).expanduser().absolute(), base, given.host
-    )
+    db = Path(given.db).expanduser().absolute()
+    return Options(int(given.http_port), int(given.ws_port), db, base, given.host, turn.check(given))
 
 
 def run(given: argparse.Namespace) -> int:
@@ -83,10 +83,12 @@ def run(given: argparse.Namespace) -> int:
     for port in (options.http_port, options.ws_port):
         listen(options.host, port).close()
     redis = find_redis()
-    secret, key = _prepare(options.db)
+    files = _prepare(options.db)
     _raise_open_files()
     with tempfile.TemporaryDirectory(prefix="egoat-") as folder:
-        specs = _specs(options, redis, Path(folder), secret, key)
+        ports = {options.http_port, options.ws_port}
+        relay = turn.prepare(options.turn, options.host, ports, files.turn, Path(folder))
+        specs = _specs(options, redis, Path(folder), files, relay)
         for spec in specs:
             if spec.name in _SETTINGS:
                 _SETTINGS[spec.name](spec.env)  # a wrong variable is named once, before anything runs
@@ -110,14 +112,23 @@ def find_redis() -> str:
     )
 
 
-def _prepare(db: Path) -> tuple[Path, Path]:
-    """Secret and key beside the database; raises StartError when its folder cannot be written."""
-    secret, key = db.with_name(db.name + ".secret"), db.with_name(db.name + ".key")
+class _Files(msgspec.Struct, frozen=True):
+    """The node's secrets."""
+
+    secret: Path
+    key: Path
+    turn: Path
+
+
+def _prepare(db: Path) -> _Files:
+    """The secrets beside the database; raises StartError when its folder cannot be written."""
+    files = _Files(*(db.with_name(f"{db.name}.{name}") for name in ("secret", "key", "turn")))
     try:
-        secrets.make(secret, key)
+        secrets.make(files.secret, files.key)
+        secrets.make_turn(files.turn)
     except OSError as problem:
         raise StartError(f"the database {db} cannot be written: {problem}") from None
-    return secret, key
+    return files
 
 
 def _raise_open_files() -> None:
@@ -138,30 +149,34 @@ def _free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in found]
 
 
-def _specs(options: Options, redis: str, folder: Path, secret: Path, key: Path) -> list[Spec]:
+def _specs(options: Options, redis: str, folder: Path, files: _Files, relay: turn.Relay | None) -> list[Spec]:
     door, *inner = _free_ports(4 + _SIGNALING)
     bus = folder / "redis.sock"
     inside = "127.0.0.1" if options.host in ("", "0.0.0.0", "::") else options.host
-    shared = inherited() | {
-        "NODE_SECRET_FILE": str(secret),
-        "NODE_KEY_FILE": str(key),
-        "NODE_HTTP_PORT": str(options.http_port),
-        "NODE_WS_PORT": str(options.ws_port),
-        "NODE_PUBLIC_BASE": options.public_base,
-        "NODE_TRUSTED_PROXIES": inherited().get("NODE_TRUSTED_PROXIES", f"127.0.0.0/8,::1/128,{inside}"),
-        "REDIS_URL": f"unix://{bus}",
-        "STORAGE_ADDRESS": f"127.0.0.1:{door}",
-        "STORAGE_URL": f"sqlite://{options.db}",
-        "STORAGE_PORT": str(door),
-        "GATEWAY_HOST": options.host,
-        "GATEWAY_PORT": str(options.http_port),
-        "GATEWAY_SIGNALING": f"{f'[{inside}]' if ':' in inside else inside}:{options.ws_port}",
-        "SIGNALING_HOST": options.host,
-        "SIGNALING_PORT": str(options.ws_port),
-    }
+    shared = (
+        inherited()
+        | {
+            "NODE_SECRET_FILE": str(files.secret),
+            "NODE_KEY_FILE": str(files.key),
+            "NODE_HTTP_PORT": str(options.http_port),
+            "NODE_WS_PORT": str(options.ws_port),
+            "NODE_PUBLIC_BASE": options.public_base,
+            "NODE_TRUSTED_PROXIES": inherited().get("NODE_TRUSTED_PROXIES", f"127.0.0.0/8,::1/128,{inside}"),
+            "REDIS_URL": f"unix://{bus}",
+            "STORAGE_ADDRESS": f"127.0.0.1:{door}",
+            "STORAGE_URL": f"sqlite://{options.db}",
+            "STORAGE_PORT": str(door),
+            "GATEWAY_HOST": options.host,
+            "GATEWAY_PORT": str(options.http_port),
+            "GATEWAY_SIGNALING": f"{f'[{inside}]' if ':' in inside else inside}:{options.ws_port}",
+            "SIGNALING_HOST": options.host,
+            "SIGNALING_PORT": str(options.ws_port),
+        }
+        | (relay.env if relay else {})
+    )
     names = ["storage", "gateway", "transport", *["signaling"] * _SIGNALING]
     services = [_service(name, port, shared) for name, port in zip(names, inner, strict=True)]
-    return [_redis(redis, bus, shared), *services]
+    return [_redis(redis, bus, shared), *services, *([relay.spec] if relay else [])]
 
 
 def _redis(binary: str, bus: Path, env: dict[str, str]) -> Spec:
@@ -170,7 +185,7 @@ def _redis(binary: str, bus: Path, env: dict[str, str]) -> Spec:
     argv += ["--maxmemory", "256mb", "--maxmemory-policy", "volatile-ttl"]
 
     async def ready() -> bool:
-        return await _asked(asyncio.open_unix_connection(str(bus)), b"PING\r\n", b"+PONG")
+        return await asked(asyncio.open_unix_connection(str(bus)), b"PING\r\n", b"+PONG")
 
     return Spec("redis", argv, env, ready, last=2)
 
@@ -180,28 +195,10 @@ def _service(name: str, port: int, shared: dict[str, str]) -> Spec:
     question = b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 
     async def ready() -> bool:
-        return await _asked(asyncio.open_connection("127.0.0.1", port), question, b"HTTP/1.1 200")
+        return await asked(asyncio.open_connection("127.0.0.1", port), question, b"HTTP/1.1 200")
 
     argv = [sys.executable, "-m", f"services.{name}"]
     return Spec(name, argv, env, ready, last=1 if name == "storage" else 0)
-
-
-async def _asked(
-    dial: Coroutine[None, None, tuple[asyncio.StreamReader, asyncio.StreamWriter]],
-    question: bytes,
-    expected: bytes,
-) -> bool:
-    """Whether a server answers the question as expected."""
-    try:
-        async with asyncio.timeout(_ASK_S):
-            reader, writer = await dial
-            try:
-                writer.write(question)
-                return (await reader.read(64)).startswith(expected)
-            finally:
-                writer.close()
-    except (OSError, TimeoutError):
-        return False
 
 
 async def _supervise(specs: list[Spec], url: str) -> int:

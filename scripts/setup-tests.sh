@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings what the tests need beyond Python: node, Chromium, strace, a Docker engine with the project's Redis image.
+# Brings what the tests need beyond Python: node, Chromium, strace, faketime, coturn, a Docker engine with Redis's image.
 # Changes nothing where it is there already; names what it cannot get, and fails.
 #   setup-tests.sh            all of it
 #   setup-tests.sh node       only node (for lint and the quick tests)
@@ -27,5 +27,7 @@ node_major() { node --version 2>/dev/null | sed -E 's/^v([0-9]+).*/\1/'; }
 
 command -v chromium google-chrome chromium-browser >/dev/null || apt_install chromium
 command -v strace >/dev/null || apt_install strace
+command -v faketime >/dev/null || apt_install faketime
+command -v turnserver >/dev/null || apt_install coturn
 scripts/engine.sh
 docker build --quiet --tag egoat-redis deploy/redis >/dev/null || die "the Redis image could not be built"

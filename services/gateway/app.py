@@ -21,8 +21,10 @@ from services.gateway.routes.pages import WEB, Assets, openapi, page
 from services.gateway.routes.poll import poll
 from services.gateway.routes.send import send
 from services.gateway.routes.transport import status
+from services.gateway.routes.turn import turn
 from services.gateway.settings import Settings
 from services.gateway.splice import Splice
+from services.gateway.status import RelayNote
 from services.kernel.bus.redis_bus import open_bus
 from services.kernel.bus.redis_leases import open_leases
 from services.kernel.bus.tasks import owned
@@ -37,8 +39,10 @@ from services.kernel.run.joining import Joining
 from services.kernel.run.limits import Budgets
 from services.kernel.run.listen import listen
 from services.kernel.run.origin import Door, Tags
+from services.kernel.run.relaying import TurnDesk
 from services.kernel.run.serve import Parts, http
 from services.kernel.run.settings import read_secret
+from services.kernel.run.turn import Relay
 from services.kernel.wire.roster import events_key
 from services.kernel.wire.rows import hint_key
 
@@ -53,6 +57,7 @@ def application(node: Node, health: healths.Health) -> Starlette:
             Route("/send", send, methods=["POST"]),
             Route("/join/challenge", challenge, methods=["POST"]),
             Route("/join", join, methods=["POST"]),
+            Route("/turn", turn, methods=["POST"]),
             Route("/poll", poll, methods=["POST"]),
             Route("/transport/status", status),
             Route("/openapi.json", openapi),
@@ -76,7 +81,7 @@ async def _running(
     settings: Settings, group: asyncio.TaskGroup, health: healths.Health
 ) -> AsyncIterator[None]:
     mine, shared, public = settings.gateway, settings.shared, settings.public
-    secret = read_secret(shared.secret_file)
+    secret, relay = read_secret(shared.secret_file), Relay.of(settings.turn)
     inside = listen(mine.internal_host, mine.internal_port)
     outside = listen(mine.host, mine.port)
     door = Door.of(public)
@@ -99,11 +104,17 @@ async def _running(
             mail=leases,
             joining=Joining(JoinKeys.of(secret), leases, clock),
             budgets=budgets,
+            turn=TurnDesk(relay, budgets, clock),
             door=door,
             tags=Tags(secret),
             events_key=events_key(secret),
             draining=health.draining,
         )
+        if relay is not None:
+            note = RelayNote(leases)
+            await stack.enter_async_context(owned(group, note.run()))
+            health.notes["turn"] = lambda: note.state.ok
+            health.details["turn"] = lambda: note.state.text
         health.needs["storage"] = lambda: storage.connected
         health.notes["redis"] = lambda: bus.connected
         await stack.enter_async_context(http(healths.app(health), inside, group))

@@ -17,8 +17,10 @@ from services.kernel.model.member import Member
 from services.kernel.run.joining import Joining
 from services.kernel.run.limits import Budgets, Payer
 from services.kernel.run.origin import Door, Tags
+from services.kernel.run.relaying import TurnDesk
 from services.kernel.run.settings import Limits, Public
 from services.kernel.wire.limits import LEASE_S
+from services.kernel.wire.receipts import Mark, later
 from services.kernel.wire.roster import (
     POLL,
     Came,
@@ -26,6 +28,8 @@ from services.kernel.wire.roster import (
     Entry,
     Event,
     Key,
+    Marked,
+    after,
     check_counts,
     check_label,
     decode_entry,
@@ -50,11 +54,17 @@ class Node(msgspec.Struct, frozen=True):
     mail: Mail
     joining: Joining
     budgets: Budgets
+    turn: TurnDesk
     door: Door
     tags: Tags
     events_key: bytes
     draining: asyncio.Event
     replica: bytes = msgspec.field(default_factory=lambda: secrets.token_bytes(8))
+
+    @property
+    def takes_receipts(self) -> bool:
+        """Whether the operator lets pages tell each other what they hold and have read."""
+        return self.public.receipts == "on"
 
     def member(self, authorization: str | None) -> tuple[Member, int]:
         """Who the bearer token stands for, and its end; raises Fault(UNAUTHORIZED)."""
@@ -74,7 +84,8 @@ class Node(msgspec.Struct, frozen=True):
         new = False
         if not self.budgets.may_create(payer):
             new = (await self.storage.before(room, None, 0)).head == 0
-        self.budgets.send(payer, room, new=new)
+        async with self.budgets.paced(payer):
+            self.budgets.send(payer, room, new=new)
 
     def stored(self, payer: Payer, where: Appended) -> None:
         """Charges the room that a message has made, if it has."""
@@ -99,25 +110,42 @@ class Node(msgspec.Struct, frozen=True):
         """
         if entries is None:
             return
-        mine = entry(member, POLL, self.clock.wall_ms())
-        known = entries.get(mine.key)
+        known = entries.get((member.peer, member.session))
+        mine = entry(member, POLL, after(known, self.clock.wall_ms()))
         if known is not None and known.via != POLL and not known.gone:
             if instead:
                 self.tell(member.room, Doubted(self.replica, *mine.key))
             return
         check_counts(mine, entries, self.limits.sockets, self.limits.peers)
         fresh = known is None or known.gone or known.name != mine.name
-        if known is not None and not known.gone:
-            mine = msgspec.structs.replace(mine, since=known.since)
-        try:
-            await self.leases.hold(
-                subjects.roster(member.room), {field(mine.key): encode_entry(mine)}, LEASE_S
-            )
-        except Away:
-            return
-        entries[mine.key] = mine
-        if fresh:
+        if known is not None:
+            since = mine.since if known.gone else known.since
+            mine = msgspec.structs.replace(mine, since=since, mark=known.mark)
+        if await self._hold(member.room, entries, mine) and fresh:
             self.tell(member.room, Came(self.replica, mine))
+
+    async def mark(self, member: Member, entries: dict[Key, Entry] | None, mark: Mark) -> None:
+        """A session without a socket here says how far it is; raises Fault when the room is full."""
+        key = (member.peer, member.session)
+        if entries is None:
+            return
+        if key not in entries or entries[key].gone:
+            await self.present(member, entries)
+        known = entries.get(key)
+        merged = later(known.mark, mark) if known is not None else None
+        if known is None or merged is None:
+            return
+        if await self._hold(member.room, entries, msgspec.structs.replace(known, mark=merged)):
+            self.tell(member.room, Marked(self.replica, [(*key, merged)]))
+
+    async def _hold(self, room: RoomId, entries: dict[Key, Entry], mine: Entry) -> bool:
+        """Puts the entry into the shared roster; whether that was possible."""
+        try:
+            await self.leases.hold(subjects.roster(room), {field(mine.key): encode_entry(mine)}, LEASE_S)
+        except Away:
+            return False
+        entries[mine.key] = mine
+        return True
 
     def tell(self, room: RoomId, event: Event) -> None:
         """Publishes an event to every replica that serves the room."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from services.kernel.run.settings import Limits, Port, Public, Shared, load_sections
+from services.kernel.run.settings import Limits, Port, Public, Shared, TurnServers, load_sections
 
 
 class Gateway(msgspec.Struct, frozen=True):
@@ -27,10 +27,11 @@ class Settings(msgspec.Struct, frozen=True):
     shared: Shared
     public: Public
     limits: Limits
+    turn: TurnServers
     gateway: Gateway
 
 
 def read(environ: Mapping[str, str] | None = None) -> Settings:
     """From these variables, the process's own by default; raises StartError."""
-    prefixes = {"shared": "NODE_", "public": "NODE_", "limits": "LIMIT_", "gateway": "GATEWAY_"}
-    return load_sections(Settings, prefixes, environ)
+    prefixes = {"shared": "NODE_", "public": "NODE_", "limits": "LIMIT_", "turn": "TURN_"}
+    return load_sections(Settings, prefixes | {"gateway": "GATEWAY_"}, environ)

@@ -16,9 +16,6 @@ from services.kernel.model.member import Member
 SUBPROTOCOL = Subprotocol("egoat.1")
 VERSION = "13"
 
-REFUSED_PAUSE_S = 0.002
-"""A socket over its budget is read no faster than this, so that it cannot drown others."""
-
 
 def one_header(request: Request, name: str) -> str | None:
     """The header's value, None when it is not there; raises Fault(BAD_REQUEST) when it stands twice."""

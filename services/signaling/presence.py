@@ -4,13 +4,13 @@ Redis is where replicas meet, not what presence rests on: while it is away nobod
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from services.kernel.bus import subjects
 from services.kernel.bus.base import Away, Lease, Leases
-from services.kernel.model.errors import unavailable
+from services.kernel.model.errors import Fault, unavailable
 from services.kernel.model.ids import RoomId
 from services.kernel.model.member import Member
 from services.kernel.wire.limits import LEASE_RENEW_S, LEASE_S, LEAVE_GRACE_S
@@ -21,6 +21,8 @@ from services.kernel.wire.roster import (
     Entry,
     Key,
     Left,
+    after,
+    check_age,
     check_counts,
     check_label,
     check_owner,
@@ -28,6 +30,7 @@ from services.kernel.wire.roster import (
     encode_entry,
     entry,
     field,
+    words,
 )
 from services.signaling.room import Link, Room, Rooms
 
@@ -45,11 +48,14 @@ class Presence:
 
     async def come(self, room: Room, link: Link) -> None:
         """Lets the session in and tells the room; raises Fault when the room or the address is full, a guest's
-        label is the name of a verified peer, the session is live and another's, or the socket has closed."""
-        await self.look(room)
-        mine = self._entry(link)
+        label is the name of a verified peer, the session is live and another's, or this socket is not the
+        youngest of its session or has closed."""
+        shared = (await self._look(room)) or [{}]
         here = room.view.entries | room.coming
+        link.since = after(here.get(link.key), after(shared[0].get(link.key), link.since))
+        mine = self._entry(room, link)
         check_owner(link.key, link.owner, here)
+        check_age(mine, here)
         check_counts(mine, here, self._most_sockets, self._most_peers)
         if not mine.verified:
             check_label(mine.name, here.values())
@@ -78,11 +84,13 @@ class Presence:
         if leaving is not None:
             leaving.cancel()
         await self._hold(room, [mine])
-        if (
-            not link.outlet.open
-        ):  # it may have come back elsewhere: this one is the older, whatever the time is
+        try:  # it may have come back elsewhere meanwhile
+            if not link.outlet.open:
+                raise unavailable("the socket has closed")
+            check_age(mine, room.view.entries)
+        except Fault:
             await self._release(room, mine)
-            raise unavailable("the socket has closed")
+            raise
         old = room.links.get(link.key)
         if old is not None:
             room.replace(old)
@@ -92,7 +100,7 @@ class Presence:
     async def renamed(self, room: Room, link: Link, name: str) -> None:
         """The peer is shown under another name from now on."""
         link.member = msgspec.structs.replace(link.member, name=name)
-        mine = self._entry(link)
+        mine = self._entry(room, link)
         await self._hold(room, [mine])
         room.apply(Came(self._rooms.replica, mine))
 
@@ -117,7 +125,7 @@ class Presence:
                 known = room.view.entries.get(link.key)
                 if known is not None and known.since > link.since:
                     return  # it has come back elsewhere already
-                gone = msgspec.structs.replace(self._entry(link), gone=True)
+                gone = msgspec.structs.replace(self._entry(room, link), gone=True)
                 room.view.entries[link.key] = gone
                 await self._hold(room, [gone])
                 await asyncio.sleep(LEAVE_GRACE_S)
@@ -138,21 +146,29 @@ class Presence:
             await asyncio.sleep(LEASE_RENEW_S)
             rooms = list(self._rooms.open.values())
             for room in rooms:
-                await self._hold(room, [self._entry(link) for link in room.links.values()])
+                await self.hold(room, room.links.values())
             await self.look(*rooms)
+
+    async def hold(self, room: Room, links: Iterable[Link]) -> None:
+        """Says that these sessions are here, and how far they are."""
+        await self._hold(room, [self._entry(room, link) for link in links])
 
     async def look(self, *rooms: Room) -> bool:
         """Brings the views of these rooms up to the shared roster; whether it could be read."""
-        if not rooms:
-            return True
+        return not rooms or await self._look(*rooms) is not None
+
+    async def _look(self, *rooms: Room) -> list[dict[Key, Entry]] | None:
+        """What the shared roster has of each, sessions in their grace too; None when it could not be read."""
         try:
-            found = await self._leases.holders([subjects.roster(room.name) for room in rooms])
+            leases = await self._leases.holders([subjects.roster(room.name) for room in rooms])
         except Away:
-            return False
+            return None
         now = asyncio.get_running_loop().time()
-        for room, leases in zip(rooms, found, strict=True):
-            room.tell(room.view.snapshot(_live(leases), set(room.links), now))
-        return True
+        found = [_live(each) for each in leases]
+        for room, entries in zip(rooms, found, strict=True):
+            room.tell(room.view.snapshot(entries, set(room.links), now))
+            room.mark(words(entries.values()))
+        return found
 
     async def _hold(self, room: Room, entries: list[Entry]) -> None:
         if not entries:
@@ -169,8 +185,10 @@ class Presence:
         except Away:
             return
 
-    def _entry(self, link: Link) -> Entry:
-        return entry(link.member, REFERENCE if link.reference else SOCKET, link.since, link.address)
+    def _entry(self, room: Room, link: Link) -> Entry:
+        via = REFERENCE if link.reference else SOCKET
+        mine = entry(link.member, via, link.since, link.address, link.challenged)
+        return msgspec.structs.replace(mine, mark=room.marks.of(link.key))
 
 
 def _live(leases: Mapping[str, Lease]) -> dict[Key, Entry]:

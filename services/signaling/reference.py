@@ -1,7 +1,5 @@
 """Sockets of reference clients: guests by their query string, who send and get offer, answer and ice alone."""
 
-import asyncio
-
 import msgspec
 import structlog
 from websockets.asyncio.server import ServerConnection
@@ -17,7 +15,7 @@ from services.kernel.wire.frames import Answer, Ice, Offer
 from services.kernel.wire.roster import REFERENCE
 from services.kernel.wire.session import signal
 from services.signaling.fanout import Outlet
-from services.signaling.handshake import REFUSED_PAUSE_S, reference_member
+from services.signaling.handshake import reference_member
 from services.signaling.presence import Presence
 from services.signaling.room import Link, Room, Rooms
 
@@ -82,7 +80,7 @@ class ReferenceSockets:
             try:
                 self._budgets.frame(link.payer)
             except Fault:
-                await asyncio.sleep(REFUSED_PAUSE_S)
+                await self._budgets.rest(link.payer)
                 continue
             if not isinstance(text, str):
                 continue

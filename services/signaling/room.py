@@ -13,12 +13,13 @@ from services.kernel.bus.base import Away, Bus, Mail
 from services.kernel.log.client import StorageClient
 from services.kernel.log.feed import Feed, Feeds, Listener
 from services.kernel.model.errors import CloseCode, ErrorCode, Fault
-from services.kernel.model.ids import RoomId, guest, reference_name
+from services.kernel.model.ids import PeerId, RoomId, SessionId, guest
 from services.kernel.model.member import Member
 from services.kernel.run.limits import Payer
 from services.kernel.wire import codec
-from services.kernel.wire.frames import PeerJoined
+from services.kernel.wire.frames import PeerJoined, PeerLeft
 from services.kernel.wire.limits import MAIL_COUNT, MAIL_S, QUEUE_MESSAGES
+from services.kernel.wire.receipts import Marks, Word
 from services.kernel.wire.roster import (
     POLL,
     Came,
@@ -27,12 +28,14 @@ from services.kernel.wire.roster import (
     Event,
     Key,
     Left,
+    Marked,
     Signalled,
     decode_event,
     encode_event,
 )
+from services.kernel.wire.session import receipts_off
 from services.signaling.fanout import Channel, Outlet, Stuck
-from services.signaling.rooms import Change, View, reachable
+from services.signaling.rooms import Change, View, reachable, reference_joined, reference_signal
 
 _PING_S = 2.0
 
@@ -41,13 +44,22 @@ class Link:
     """One joined socket."""
 
     def __init__(
-        self, member: Member, outlet: Outlet, *, reference: bool, since: int, address: bytes, owner: bool
+        self,
+        member: Member,
+        outlet: Outlet,
+        *,
+        reference: bool,
+        since: int,
+        address: bytes,
+        owner: bool,
+        challenged: int = 0,
     ) -> None:
         self.member, self.outlet, self.reference, self.address = member, outlet, reference, address
-        self.since, self.owner = since, owner
+        self.since, self.owner, self.challenged = since, owner, challenged
         self.payer = Payer(member.peer, member.verified, address)
         self.replaced = self.doubted = False
         self.watched = False
+        self.owed = False  # it was too slow for some receipts
 
     @property
     def key(self) -> Key:
@@ -64,22 +76,6 @@ class Link:
         return True
 
 
-class _ReferenceSignal(msgspec.Struct, omit_defaults=True):
-    type: str
-    peer_id: str
-    payload: msgspec.Raw
-    target_peer_id: str | None = None
-
-
-class _ReferenceJoined(msgspec.Struct):
-    type: str
-    peer_id: str
-    room: str
-
-
-_json = msgspec.json.Encoder().encode
-
-
 class Room:
     """Sockets of one room here. `view` knows the sessions everywhere."""
 
@@ -93,7 +89,8 @@ class Room:
         self._feed, self._hub = feed, hub
         self._signals: deque[Signalled] = deque(maxlen=QUEUE_MESSAGES)
         self._passing = False
-        self._events = Listener(lambda _: None, lambda _: None, self._on_event)
+        self.marks, self.marks_told = Marks(), float("-inf")
+        self._events = Listener(lambda _: None, lambda _: self.marks.again(), self._on_event)
         feed.listeners.add(self._events)
         self.users = 0
 
@@ -115,6 +112,8 @@ class Room:
     def tell(self, changes: Iterable[Change]) -> None:
         """Tells the sockets here what changed in the roster; a session is not told of itself."""
         for change in changes:
+            if isinstance(change, PeerLeft):
+                self.marks.drop((PeerId(change.peer_id), SessionId(change.session)))
             for link in tuple(self.links.values()):
                 if link.key == (change.peer_id, change.session):
                     continue
@@ -130,7 +129,20 @@ class Room:
                 self._tell_reference(link, each.peer)
 
     def _tell_reference(self, link: Link, peer: str) -> None:
-        link.outlet.send_json(_json(_ReferenceJoined("peer_joined", reference_name(peer), self.name)))
+        link.outlet.send_json(reference_joined(peer, self.name))
+
+    def mark(self, words: Iterable[Word], *, own: bool = False) -> None:
+        """Sessions say how far they are; receipts.py tells it within a second. Raises Fault for an `own` one where
+        receipts are switched off."""
+        if not self._hub.receipts:
+            if own:
+                raise receipts_off()
+            return
+        log_id = self.channel.feed.place.log_id
+        for peer, session, mark in words:
+            key = (peer, session)
+            if key in self.view.entries and self.marks.take(key, mark, log_id, own=own):
+                self._hub.stirred.add(self)
 
     def relay(self, link: Link, event: Signalled) -> None:
         """Passes a signal on; raises Fault(NOT_FOUND) when nobody in the room is its target."""
@@ -178,10 +190,7 @@ class Room:
                 self._cut_if_stuck(link)
                 continue
             if link.reference:
-                target = reference_name(event.target_peer) if event.target_peer else None
-                payload = msgspec.Raw(event.payload)
-                shown = reference_name(event.peer)
-                link.outlet.send_json(_json(_ReferenceSignal(event.kind, shown, payload, target)))
+                link.outlet.send_json(reference_signal(event))
             else:
                 link.outlet.send(event.frame())
 
@@ -210,6 +219,9 @@ class Room:
         if isinstance(event, Doubted):
             self._probe(event)
             return
+        if isinstance(event, Marked):
+            self.mark(event.words)
+            return
         if isinstance(event, Came):
             self._replaced_elsewhere(event)
         elif (event.peer, event.session) in self.links:
@@ -218,7 +230,7 @@ class Room:
 
     def _replaced_elsewhere(self, event: Came) -> None:
         link = self.links.get(event.entry.key)
-        if link is not None and event.entry.since >= link.since and event.entry.via != POLL:
+        if link is not None and event.entry.challenged >= link.challenged and event.entry.via != POLL:
             self.replace(link)
 
     def _probe(self, event: Doubted) -> None:
@@ -258,8 +270,11 @@ class Rooms:
         events_key: bytes,
         replica: bytes,
         group: asyncio.TaskGroup,
+        *,
+        receipts: bool = True,
     ) -> None:
         self.storage, self.bus, self.mail, self.group = storage, bus, mail, group
+        self.receipts, self.stirred = receipts, set[Room]()
         self.events_key, self.replica = events_key, replica
         self.open: dict[RoomId, Room] = {}
         self._feeds = feeds
@@ -278,4 +293,5 @@ class Rooms:
                 room.users -= 1
                 if room.users == 0:
                     del self.open[name]
+                    self.stirred.discard(room)
                     room.close()

@@ -3,9 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+import msgspec
+
+from services.kernel.model.ids import reference_name
 from services.kernel.wire.frames import PeerJoined, PeerLeft, PeerNamed
 from services.kernel.wire.limits import LEAVE_GRACE_S
-from services.kernel.wire.roster import Came, Entry, Key, Left
+from services.kernel.wire.roster import Came, Entry, Key, Left, Signalled
 
 Change = PeerJoined | PeerLeft | PeerNamed
 C = TypeVar("C", PeerJoined, PeerLeft, PeerNamed)
@@ -72,3 +75,30 @@ class View:
 def reachable(entries: Sequence[Entry], peer: str, session: str | None) -> bool:
     """Whether a signal's target is in the room."""
     return any(each.peer == peer and session in (None, each.session) for each in entries)
+
+
+class _ReferenceSignal(msgspec.Struct, omit_defaults=True):
+    type: str
+    peer_id: str
+    payload: msgspec.Raw
+    target_peer_id: str | None = None
+
+
+class _ReferenceJoined(msgspec.Struct):
+    type: str
+    peer_id: str
+    room: str
+
+
+_json = msgspec.json.Encoder().encode
+
+
+def reference_signal(event: Signalled) -> bytes:
+    """A signal as a reference client gets it."""
+    target = reference_name(event.target_peer) if event.target_peer else None
+    return _json(_ReferenceSignal(event.kind, reference_name(event.peer), msgspec.Raw(event.payload), target))
+
+
+def reference_joined(peer: str, room: str) -> bytes:
+    """That somebody came, as a reference client gets it."""
+    return _json(_ReferenceJoined("peer_joined", reference_name(peer), room))

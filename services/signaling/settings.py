@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from services.kernel.run.settings import Limits, Port, Public, Shared, load_sections
+from services.kernel.run.settings import Limits, Port, Public, Shared, TurnServers, load_sections
 
 
 class Signaling(msgspec.Struct, frozen=True):
@@ -24,10 +24,11 @@ class Settings(msgspec.Struct, frozen=True):
     shared: Shared
     public: Public
     limits: Limits
+    turn: TurnServers
     signaling: Signaling
 
 
 def read(environ: Mapping[str, str] | None = None) -> Settings:
     """From these variables, the process's own by default; raises StartError."""
-    prefixes = {"shared": "NODE_", "public": "NODE_", "limits": "LIMIT_", "signaling": "SIGNALING_"}
-    return load_sections(Settings, prefixes, environ)
+    prefixes = {"shared": "NODE_", "public": "NODE_", "limits": "LIMIT_", "turn": "TURN_"}
+    return load_sections(Settings, prefixes | {"signaling": "SIGNALING_"}, environ)

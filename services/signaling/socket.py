@@ -19,6 +19,7 @@ from services.kernel.run.joining import Joining
 from services.kernel.run.limits import Budgets, Payer
 from services.kernel.run.log import short
 from services.kernel.run.origin import Door, Tags
+from services.kernel.run.relaying import TurnDesk
 from services.kernel.wire import codec
 from services.kernel.wire.frames import (
     Ack,
@@ -31,12 +32,12 @@ from services.kernel.wire.frames import (
     Welcome,
 )
 from services.kernel.wire.limits import HELLO_S
+from services.kernel.wire.receipts import Mark
 from services.kernel.wire.roster import Signalled, check_label, peers
 from services.kernel.wire.rows import Appended, Received
 from services.kernel.wire.session import Rename, judge, message_id
 from services.signaling.fanout import Outlet, Stuck
 from services.signaling.handshake import (
-    REFUSED_PAUSE_S,
     SUBPROTOCOL,
     VERSION,
     another_version,
@@ -74,10 +75,11 @@ class Sockets:
         clock: Clock,
         tags: Tags,
         budgets: Budgets,
+        turn: TurnDesk,
     ) -> None:
         self._rooms, self._presence, self._storage = rooms, presence, storage
         self._joining, self._door, self._clock = joining, door, clock
-        self._tags, self._budgets = tags, budgets
+        self._tags, self._budgets, self._turn = tags, budgets, turn
         self._reference = ReferenceSockets(rooms, presence, clock, budgets)
 
     def choose(self, connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
@@ -131,10 +133,10 @@ class Sockets:
             await connection.close(CloseCode.SLOW, "no progress for 10 s")
 
     async def _serve_own(self, connection: ServerConnection, request: Request, address: bytes) -> None:
-        outlet = Outlet(connection)
+        outlet, challenged = Outlet(connection), self._clock.wall_ms()
         try:
             try:
-                hello, admitted = await self._greet(connection, outlet, request)
+                hello, admitted = await self._greet(connection, outlet, request, challenged)
             except TimeoutError:
                 await connection.close(CloseCode.HELLO_LATE, "no hello within 5 s")
                 return
@@ -142,10 +144,18 @@ class Sockets:
             member, now = admitted.member, self._clock.wall_ms()
             await self._charge_join(admitted, Payer(member.peer, member.verified, address))
             async with self._rooms.use(member.room) as room:
-                link = Link(member, outlet, reference=False, since=now, address=address, owner=admitted.owner)
+                link = Link(
+                    member,
+                    outlet,
+                    reference=False,
+                    since=now,
+                    address=address,
+                    owner=admitted.owner,
+                    challenged=challenged,
+                )
                 await self._presence.come(room, link)
                 try:
-                    self._welcome(room, link, after)
+                    self._welcome(room, link, after, one_header(request, "Host") or "")
                     log.info("peer.joined", peer=short(member.peer), room=member.room)
                     await self._read(room, link)
                 finally:
@@ -162,11 +172,11 @@ class Sockets:
         self._budgets.join(payer, known=known)
 
     async def _greet(
-        self, connection: ServerConnection, outlet: Outlet, request: Request
+        self, connection: ServerConnection, outlet: Outlet, request: Request, now: int
     ) -> tuple[Hello, Admitted]:
         """Challenge out, hello in; raises Fault, or TimeoutError after five seconds."""
         async with asyncio.timeout(HELLO_S):
-            outlet.send(Challenge(self._joining.nonce(), self._clock.wall_ms()))
+            outlet.send(Challenge(self._joining.nonce(), now))
             hello = codec.decode_up(await _text(connection))
         if not isinstance(hello, Hello) or _VERSION not in hello.v:
             raise Fault(ErrorCode.BAD_REQUEST, "the first frame is hello with v: [1]")
@@ -177,7 +187,7 @@ class Sockets:
         origin, host = one_header(request, "Origin"), one_header(request, "Host") or ""
         return hello, await self._joining.admit(room, asked, origin, host)
 
-    def _welcome(self, room: Room, link: Link, after: Cursor | None) -> None:
+    def _welcome(self, room: Room, link: Link, after: Cursor | None, host: str) -> None:
         member = link.member
         head = room.channel.feed.place
         link.outlet.send(
@@ -190,7 +200,8 @@ class Sockets:
                 floor=room.channel.feed.floor,
                 now=self._clock.wall_ms(),
                 roster=peers(room.view.entries.values()),
-                turn=None,
+                turn=self._turn.offer(link.payer, host),
+                receipts=room.marks.rows(head.log_id, head.last),
             )
         )
         room.channel.start(link.outlet, after)
@@ -217,8 +228,13 @@ class Sockets:
             self._budgets.frame(link.payer)
         except Fault as too_many:
             fault = too_many
-            await asyncio.sleep(REFUSED_PAUSE_S)
+            await self._rest(link)
         link.outlet.send(codec.fault_frame(fault))
+
+    async def _rest(self, link: Link) -> None:
+        """What a closed socket still brought is not waited for: its end would be noticed late."""
+        if link.outlet.open:
+            await self._budgets.rest(link.payer)
 
     def _charge(self, room: Room, link: Link, frame: Up) -> None:
         """Raises Fault(TOO_MANY). A new name costs as much as a message: everyone is told of it."""
@@ -247,12 +263,14 @@ class Sockets:
                     link.outlet.send(outcome)
                 case Signalled():
                     room.relay(link, outcome)
+                case Mark():
+                    room.mark([(*link.key, outcome)], own=True)
                 case Rename():
                     await self._presence.renamed(room, link, outcome.name)
         except Fault as fault:
             link.outlet.send(codec.fault_frame(fault, message_id(frame), now))
             if fault.code is ErrorCode.TOO_MANY:
-                await asyncio.sleep(REFUSED_PAUSE_S)
+                await self._rest(link)
 
     def _stored(self, link: Link, message: Received, done: "asyncio.Future[Appended]") -> None:
         """Acks once the message is on disk."""

@@ -36,7 +36,7 @@ def open_store(url: str) -> Store:
         raise StartError(f"no store of the form {parts.scheme}:// is known; use sqlite:////path/of/chat.db")
     path = Path(parts.path)
     try:
-        return open_sqlite(path, SystemClock().wall_ms)
+        return open_sqlite(path, SystemClock())
     except StoreInUse as problem:
         raise StartError(str(problem)) from None
     except (OSError, sqlite3.Error) as problem:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -23,7 +23,9 @@ from services.kernel.run import health as healths
 from services.kernel.run.listen import listen
 from services.kernel.run.serve import Parts, http
 from services.kernel.run.settings import StartError
+from services.kernel.run.turn import Relay
 from services.kernel.wire.status import Status
+from services.transport.relay.watch import Watch
 from services.transport.settings import Settings
 
 _SAY_EVERY = 2.0
@@ -52,12 +54,12 @@ def status_of(node: str) -> Status:
     )
 
 
-async def _say(leases: Leases, status: Status) -> None:
+async def _say(leases: Leases, status: Callable[[], Status]) -> None:
     """Repeats the status on the bus, true for six seconds each time."""
     who = secrets.token_hex(8)
     while True:
         with contextlib.suppress(Away):
-            fact = {who: msgspec.msgpack.encode(status)}
+            fact = {who: msgspec.msgpack.encode(status())}
             await leases.hold(subjects.TRANSPORT_STATUS, fact, _TRUE_FOR)
         await asyncio.sleep(_SAY_EVERY)
 
@@ -68,14 +70,21 @@ async def _running(
 ) -> AsyncIterator[None]:
     mine = settings.transport
     inside = listen(mine.internal_host, mine.internal_port)
-    status = status_of(node_id(mine.key_file))
+    bare = status_of(node_id(mine.key_file))
+    relay = Relay.of(settings.turn)
+    watch = None if relay is None else Watch(relay, mine.turn_host, mine.turn_try_s)
+
+    def status() -> Status:
+        return msgspec.structs.replace(bare, relay=watch and watch.state)
 
     async def tell(request: Request) -> Response:
-        return Response(msgspec.json.encode(status), media_type="application/json")
+        return Response(msgspec.json.encode(status()), media_type="application/json")
 
     async with contextlib.AsyncExitStack() as stack:
         leases = await stack.enter_async_context(open_leases(settings.shared.redis_url))
         await stack.enter_async_context(owned(group, _say(leases, status)))
+        if watch is not None:
+            await stack.enter_async_context(owned(group, watch.run()))
         internal = healths.app(health, [Route("/transport/status", tell)])
         await stack.enter_async_context(http(internal, inside, group))
         yield

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from services.kernel.run.settings import Port, Shared, load_sections
+from services.kernel.run.settings import HostName, Port, Shared, TurnServers, load_sections
 
 
 class Transport(msgspec.Struct, frozen=True):
@@ -18,6 +18,11 @@ class Transport(msgspec.Struct, frozen=True):
     key_file: Annotated[
         str, Meta(description="The node's Ed25519 key, PKCS#8 PEM.", extra={"env": "NODE_KEY_FILE"})
     ]
+    turn_host: Annotated[
+        HostName,
+        Meta(description="Where this service tries the relay, for {host} in TURN_URLS; empty: TURN_HOST."),
+    ] = ""
+    turn_try_s: Annotated[float, Meta(description="Seconds between two tries of the relay.", ge=1)] = 300
     internal_host: Annotated[str, Meta(description="Address of the internal port.")] = "127.0.0.1"
 
 
@@ -25,9 +30,11 @@ class Settings(msgspec.Struct, frozen=True):
     """All of it."""
 
     shared: Shared
+    turn: TurnServers
     transport: Transport
 
 
 def read(environ: Mapping[str, str] | None = None) -> Settings:
     """From these variables, the process's own by default; raises StartError."""
-    return load_sections(Settings, {"shared": "NODE_", "transport": "TRANSPORT_"}, environ)
+    prefixes = {"shared": "NODE_", "turn": "TURN_", "transport": "TRANSPORT_"}
+    return load_sections(Settings, prefixes, environ)

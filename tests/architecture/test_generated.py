@@ -7,7 +7,7 @@ import pytest
 
 from egoat import protocol
 from services.gateway.settings import Gateway
-from services.kernel.run.settings import Limits, Public, Shared, variable
+from services.kernel.run.settings import Limits, Public, Shared, TurnServers, variable
 from services.signaling.settings import Signaling
 from services.storage.settings import Storage
 from services.transport.settings import Transport
@@ -16,6 +16,7 @@ SECTIONS = [
     (Shared, "NODE_"),
     (Public, "NODE_"),
     (Limits, "LIMIT_"),
+    (TurnServers, "TURN_"),
     (Gateway, "GATEWAY_"),
     (Signaling, "SIGNALING_"),
     (Storage, "STORAGE_"),

@@ -55,6 +55,40 @@ def test_what_was_written_offline_leaves_after_the_tab_was_closed(node: Ports, p
     assert history(node, room) == expected
 
 
+def test_forgetting_a_room_asks_first_when_messages_wait_there(node: Ports, profile: Profile) -> None:
+    room, context = a_room(), profile()
+    wall = walled(context)
+    writer = enter(context, base_of(node), room, name="Writer")
+    say(writer, "first")
+    at_node(writer, "first")
+    wall["shut"] = True
+    shut(writer)
+    for number in range(2):
+        say(writer, f"unsent {number}.")
+    expect(writer.locator(QUEUED)).to_have_count(2)
+    writer.wait_for_timeout(300)
+    writer.close()
+    wall["shut"] = False
+    home = context.new_page()
+    home.goto(base_of(node))
+    forget, dialog = home.get_by_label(f"Forget {room}"), home.locator("#forget-dialog")
+    forget.click()
+    expect(dialog).to_contain_text("2 messages you wrote there have not left this device")
+    dialog.get_by_text("Keep the room").click()
+    expect(forget).to_be_visible()
+    forget.click()
+    dialog.locator("#forget-yes").click()
+    expect(forget).to_have_count(0)
+    home.close()
+    again = enter(context, base_of(node), room)
+    expect(again.locator("[data-message]")).to_have_count(1, timeout=LONG)
+    again.wait_for_timeout(1500)
+    assert texts(again) == history(node, room) == ["first"]
+    again.goto(base_of(node))
+    again.get_by_label(f"Forget {room}").click()
+    expect(again.get_by_label(f"Forget {room}")).to_have_count(0)
+
+
 def test_a_guest_s_words_outlive_its_tab_too(node: Ports, profile: Profile, address: str) -> None:
     """Plain HTTP off localhost: no key, no locks, but a store."""
     room, context = a_room(), profile(host=address)

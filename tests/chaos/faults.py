@@ -1,6 +1,7 @@
 """The faults of a scenario: a timetable made from the seed, and what each of them does to the node."""
 
 import asyncio
+import contextlib
 import random
 import signal
 import time
@@ -19,12 +20,14 @@ WEATHERS = {
     "black hole": Weather(black_hole=True),
     "refuse": Weather(refuse=True),
 }
+OVERFLOW = "overflow"
 SHOCKS = ("cut", "reset", "half_close", "forget")
 AFTERMATH_S = 2.0
 """A fault counts as over for readers so long after the node is whole again (P5)."""
 _NOTICED_S = 12.0
 """So long a part may hold on to a connection that silently died."""
 _BACK_WITHIN_S = 30.0
+_OVERFLOW_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,18 @@ def _kill(at: float, chance: random.Random, links: list[str]) -> Fault:
 
 def _other(at: float, chance: random.Random, links: list[str]) -> Fault:
     kind = chance.choice(
-        ("stop", "freeze", "freeze", "flush", "unsubscribe", "unsubscribe", "pause", *WEATHERS, *SHOCKS)
+        (
+            *("stop", "freeze", "freeze", OVERFLOW, "flush", "unsubscribe", "unsubscribe", "pause"),
+            *WEATHERS,
+            *SHOCKS,
+        )
     )
     if kind in ("flush", "unsubscribe", "pause"):
         target = REDIS
     elif kind in ("stop", "freeze"):
         target = chance.choice(SERVICES if kind == "stop" else (*SERVICES, REDIS))
+    elif kind == OVERFLOW:
+        target = chance.choice(("signaling0", "signaling1"))
     else:
         target = chance.choice(links)
     return Fault(at, kind, target, chance.uniform(0.2, 4))
@@ -136,9 +145,11 @@ class Faults:
         assert process.popen is not None
         if (code := process.popen.poll()) is not None:
             self._ledger.broken("ended by itself", f"{fault.target}, exit code {code}")
-        elif fault.kind == "freeze":
+        elif fault.kind in ("freeze", OVERFLOW):
             process.popen.send_signal(signal.SIGSTOP)
             try:
+                if fault.kind == OVERFLOW:
+                    await asyncio.to_thread(self._overflow)
                 await asyncio.sleep(fault.seconds)
             finally:
                 process.popen.send_signal(signal.SIGCONT)
@@ -152,6 +163,14 @@ class Faults:
             await asyncio.to_thread(process.stop, signal.SIGKILL)
         await asyncio.sleep(fault.seconds)
         await self.restart(fault.target)
+
+    def _overflow(self) -> None:
+        """Publishes what is no hint until Redis has thrown a subscriber out, or is away itself."""
+        redis, until = self._node.redis, time.monotonic() + _OVERFLOW_WITHIN_S
+        before, junk = redis.overflows, "x" * 16_000
+        with contextlib.suppress(OSError):
+            while redis.overflows == before and time.monotonic() < until:
+                redis.command(f"PUBLISH room:storm-0 {junk}")
 
     async def restart(self, name: str) -> None:
         """Starts a service; returns when it is ready."""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.chaos.proxy import Proxy
-from tests.contract.redis_server import RedisServer
+from tests.contract.redis_server import SMALL_BUFFERS, RedisServer
 from tests.support.node import Process, RunningNode
 
 _QUOTAS = {
@@ -23,7 +23,7 @@ class ProxiedNode(RunningNode):
     """
 
     def __init__(self, folder: Path, seed: int = 0) -> None:
-        self.redis = RedisServer(folder)
+        self.redis = RedisServer(folder, *SMALL_BUFFERS)
         super().__init__(folder, self.redis.url, twin=True, extra=_QUOTAS)
         self.services: dict[str, Process] = {
             "storage": self.storage,

@@ -29,6 +29,7 @@ from services.storage.stores.sqlite import open_sqlite
 from tests.chaos.disk import Disk
 from tests.chaos.recording import ROOMS, Ack, Recording, record
 from tests.contract.redis_server import RedisServer
+from tests.fakes.manual_clock import ManualClock
 from tests.fakes.people import NOW_MS, received
 
 NAME = "chat.db"
@@ -76,7 +77,7 @@ async def _rows(store: Store, room: str) -> list[Row]:
 async def _check(path: Path, recording: Recording, acked: list[Ack], figures: Figures) -> None:
     """Opens what a cut left as the service would, and counts what is not as it should be."""
     try:
-        store = open_sqlite(path, lambda: NOW_MS)
+        store = open_sqlite(path, ManualClock(NOW_MS))
     except (OSError, sqlite3.Error):
         figures.broken += 1
         return

@@ -25,7 +25,7 @@ from tests.chaos.ledger import Ledger
 from tests.chaos.node import ProxiedNode
 from tests.chaos.proxy import FAIR
 from tests.chaos.readers import HistoryReader, PollReader, Reader, SocketReader
-from tests.chaos.verdict import check_log, check_readers, check_staleness, figures, read_log
+from tests.chaos.verdict import Log, check_log, check_readers, check_staleness, figures, read_log
 from tests.chaos.ways import Web
 from tests.chaos.writers import Writer
 from tests.support.clients import Author
@@ -49,11 +49,15 @@ class Plan:
 
 
 class Scenario:
-    """One run of a plan in a folder of its own."""
+    """One run of a plan in a folder of its own, over a node of its own unless one is given."""
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
+    writer: type[Writer] = Writer
+    kinds: tuple[type[Reader], ...] = (SocketReader, SocketReader, PollReader, PollReader, HistoryReader)
+    """The readers of each room."""
+
+    def __init__(self, plan: Plan, folder: Path, node: ProxiedNode | None = None) -> None:
         self.plan, self.ledger = plan, Ledger()
-        self.node = ProxiedNode(folder, plan.seed)
+        self.node = node or ProxiedNode(folder, plan.seed)
         self.writers: list[Writer] = []
         self.readers: list[Reader] = []
         self._settled_s = 0.0
@@ -74,20 +78,22 @@ class Scenario:
                 for task in (*reading, *writing):
                     task.cancel()
             self._inspect()
-        log = read_log(self.node.db)
+        log = self._log
         check_log(self.ledger, log)
         check_readers(self.ledger, log, self.readers)
         check_staleness(self.ledger)
         head = {"seed": self.plan.seed, "seconds": self.plan.seconds, "settled_s": round(self._settled_s, 1)}
-        return head | figures(self.ledger)
+        return head | figures(self.ledger) | {"subscribers thrown out by Redis": self.node.redis.overflows}
 
     def _people(self, web: Web) -> None:
         """Writers and readers of every room, each with chances of its own that the seed decides."""
         for room in (f"storm-{number}" for number in range(self.plan.rooms)):
             for number in range(self.plan.writers):
                 author = Author(f"{room} writer {number}", signed=number > 0)
-                self.writers.append(Writer(self.node, web, self.ledger, room, author, self._chance(author)))
-            for kind in (SocketReader, SocketReader, PollReader, PollReader, HistoryReader):
+                self.writers.append(
+                    self.writer(self.node, web, self.ledger, room, author, self._chance(author))
+                )
+            for kind in self.kinds:
                 author = Author(f"{room} reader {len(self.readers)}", signed=len(self.readers) % 2 == 0)
                 self.readers.append(kind(self.node, web, self.ledger, room, author, self._chance(author)))
 
@@ -115,7 +121,7 @@ class Scenario:
         with contextlib.suppress(TimeoutError, AssertionError):
             async with asyncio.timeout(_SETTLE_S):
                 await asyncio.wait(writing)
-                heads = {room: rows[-1][0] for room, rows in read_log(self.node.db).items()}
+                heads = {room: rows[-1][0] for room, rows in self._log.items()}
                 await eventually(
                     lambda: all(each.last >= heads.get(each.room, 0) for each in self.readers), _SETTLE_S
                 )
@@ -132,7 +138,12 @@ class Scenario:
             self.ledger.broken("not settled", f"{who}: {what}")
 
     def _at_end(self, reader: Reader) -> bool:
-        return reader.last == len(read_log(self.node.db).get(reader.room, []))
+        return reader.last == len(self._log.get(reader.room, []))
+
+    @property
+    def _log(self) -> Log:
+        """What the database holds now."""
+        return read_log(self.node.db)
 
     def _inspect(self) -> None:
         """No process has ended, and none met a bug."""

@@ -58,7 +58,9 @@ class Writer:
         """An ack ends a message's stay in the outbox; a fault leaves it there."""
         if frame["type"] == "ack":
             self._acked(frame["id"], frame)
-        elif frame["type"] == "fault" and frame["code"] != "unavailable":
+        elif frame["type"] == "fault" and frame["code"] == "unavailable":
+            self.ledger.counts["refused"] += 1
+        elif frame["type"] == "fault":
             self.ledger.broken("status", f"{self.author.name} was told {json.dumps(frame)}")
 
     def _acked(self, message_id: str, where: Frame) -> None:

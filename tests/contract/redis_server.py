@@ -1,5 +1,6 @@
 """A real Redis server on a Unix socket in a folder of the test: started, frozen, killed, started again."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 from egoat.up import find_redis
 
 _START_S = 10.0
+SMALL_BUFFERS = ("--client-output-buffer-limit", "pubsub", "64kb", "32kb", "1")
+"""A subscriber that takes nothing is soon a subscriber that Redis disconnects."""
 
 
 class RedisServer:
@@ -20,6 +23,8 @@ class RedisServer:
         self.socket = folder / "redis.sock"
         self.url = f"unix://{self.socket}"
         self._options = options
+        self.env = dict(os.environ)
+        self._log = folder / "redis.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -33,8 +38,11 @@ class RedisServer:
             "--dir",
             str(self.socket.parent),
         ]
-        argv += ["--save", "", "--appendonly", "no", "--loglevel", "warning", *self._options]
-        self._process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        argv += ["--save", "", "--appendonly", "no", "--loglevel", "warning", "--logfile", str(self._log)]
+        argv += self._options
+        self._process = subprocess.Popen(
+            argv, env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         end = time.monotonic() + _START_S
         while not self._answers():
             assert time.monotonic() < end, "the Redis server does not answer"
@@ -57,6 +65,11 @@ class RedisServer:
             asking.connect(str(self.socket))
             asking.sendall(line.encode() + b"\r\n")
             return asking.recv(4096)
+
+    @property
+    def overflows(self) -> int:
+        """How many clients it has disconnected, as it says itself, since they left too much unread."""
+        return self._log.read_text().count("overcoming of output buffer limits") if self._log.exists() else 0
 
     def kill(self) -> None:
         """SIGKILL; returns when the process is gone."""

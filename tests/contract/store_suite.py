@@ -1,4 +1,4 @@
-"""The Store protocol, sentence by sentence: append, pages, resets, forgetting, moved, failure."""
+"""The Store protocol, sentence by sentence: append, pages, resets, forgetting, failure, keys."""
 
 import pytest
 
@@ -201,49 +201,6 @@ class ForgetSuite:
     async def test_an_unknown_room_has_nothing_to_forget(self, store: Store) -> None:
         assert await store.forget(ROOM, Seq(5)) == 0
         assert (await store.after(ROOM, None, 10)).floor == 0
-
-
-class MovedSuite:
-    """`moved`: what the half-second sweep asks."""
-
-    async def test_without_a_mark_it_gives_only_the_mark_of_now(self, store: Store) -> None:
-        await put(store, "a")
-        now = await store.moved(None)
-        assert (now.log_id, list(now.rooms)) == (store.log_id, [])
-        assert list((await store.moved(now.mark)).rooms) == []
-
-    async def test_every_room_that_grew_with_its_head(self, store: Store) -> None:
-        await put(store, "a", room="still")
-        mark = (await store.moved(None)).mark
-        await store.append([received(f"m{n}", room=room) for n in range(2) for room in ("x", "y")])
-        await put(store, "z", room="y")
-        grown = await store.moved(mark)
-        assert sorted(grown.rooms) == [("x", 2), ("y", 3)]
-        assert list((await store.moved(grown.mark)).rooms) == []
-        assert sorted((await store.moved(mark)).rooms) == [("x", 2), ("y", 3)]
-
-    async def test_a_repeat_is_no_growth(self, store: Store) -> None:
-        await put(store, "a")
-        mark = (await store.moved(None)).mark
-        await put(store, "a")
-        assert list((await store.moved(mark)).rooms) == []
-
-    async def test_marks_hold_after_everything_was_forgotten(self, store: Store) -> None:
-        await put(store, "a", "b")
-        mark = (await store.moved(None)).mark
-        await store.forget(ROOM, Seq(2))
-        for old in (mark, (await store.moved(mark)).mark, (await store.moved(None)).mark):
-            assert list((await store.moved(old)).rooms) == []
-        later = (await store.moved(mark)).mark
-        await put(store, "c")
-        assert list((await store.moved(later)).rooms) == [(ROOM, 3)]
-        assert list((await store.moved(mark)).rooms) == [(ROOM, 3)]
-
-    async def test_a_room_forgotten_in_part_has_still_grown(self, store: Store) -> None:
-        mark = (await store.moved(None)).mark
-        await put(store, "a", "b", "c")
-        await store.forget(ROOM, Seq(2))
-        assert list((await store.moved(mark)).rooms) == [(ROOM, 3)]
 
 
 class FailureSuite:

@@ -36,6 +36,29 @@ class TimeSuite:
         assert [second.at, third.at] == [first.at, first.at + 1]
         assert elsewhere.at == first.at - 86_400_000
 
+    async def test_behind_it_goes_on_at_half_speed_until_the_clock_has_caught_up(
+        self, store: Store, world: StoreWorld
+    ) -> None:
+        """Else every message of a day would be of one second, and who asks `since` that second sees none of them."""
+        [first] = await put(store, "a")
+        world.clock.leap_to(first.at - 30_000)
+        found: list[int] = []
+        for number in range(80):
+            world.clock.advance(1)
+            [placed] = await put(store, f"b{number}")
+            found.append(placed.at - first.at)
+        assert found == [500 * step for step in range(1, 59)] + [1_000 * step for step in range(29, 51)]
+
+    async def test_behind_it_goes_on_also_when_messages_come_fast(
+        self, store: Store, world: StoreWorld
+    ) -> None:
+        [first] = await put(store, "a")
+        world.clock.leap_to(first.at - 86_400_000)
+        for number in range(1_000):
+            world.clock.advance(0.0005)
+            [placed] = await put(store, f"b{number}")
+        assert 150 <= placed.at - first.at <= 250
+
     async def test_nor_after_everything_was_forgotten(self, store: Store, world: StoreWorld) -> None:
         [_, last] = await put(store, "a", "b")
         await store.forget(ROOM, Seq(2))

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from services.kernel.bus.base import Away
+from services.kernel.bus.base import Away, Lease
 from services.kernel.bus.redis_leases import RedisLeases, open_leases
+from tests.chaos.wall_clock import DAY_S, WallClock
 from tests.contract.leases_suite import LeasesSuite, held
 from tests.contract.redis_server import RedisServer
 from tests.fakes.manual_clock import ManualClock
@@ -136,6 +137,33 @@ async def test_a_redis_that_is_silent_is_waited_for_once(tmp_path: Path) -> None
             await asyncio.sleep(1.1)
             [held] = await leases.holders(["g"])
             assert held["a"].live
+
+
+async def test_a_server_whose_clock_was_set_back_keeps_no_ghosts(tmp_path: Path) -> None:
+    """Who is there stays there; what nobody repeats runs out within a minute, not in a day."""
+    clock, server = WallClock(tmp_path / "clock"), RedisServer(tmp_path)
+    server.env |= clock.env
+    clock.set(DAY_S)
+    with server.running():
+        async with open_leases(server.url) as leases:
+            await leases.hold("g", {"here": b"1", "ghost": b"2"}, 10)
+            clock.set(0)
+            assert await held(leases) == {"here": Lease(b"1", True), "ghost": Lease(b"2", True)}
+            assert await leases.hold("g", {"here": b"1"}, 10) == set()
+            clock.set(62)
+            assert (await held(leases))["ghost"] == Lease(b"2", False)
+
+
+async def test_a_server_whose_clock_leaps_ahead_takes_what_is_repeated(tmp_path: Path) -> None:
+    clock, server = WallClock(tmp_path / "clock"), RedisServer(tmp_path)
+    server.env |= clock.env
+    with server.running():
+        async with open_leases(server.url) as leases:
+            await leases.hold("g", {"a": b"1"}, 10)
+            clock.set(DAY_S)
+            assert not any(lease.live for lease in (await held(leases)).values())
+            await leases.hold("g", {"a": b"1"}, 10)
+            assert await held(leases) == {"a": Lease(b"1", True)}
 
 
 def test_a_redis_that_hangs_up_at_once_is_away() -> None:

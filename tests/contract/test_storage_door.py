@@ -27,7 +27,7 @@ class CountingStore(MemoryStore):
     """A memory store that knows how large its transactions were."""
 
     def __init__(self) -> None:
-        super().__init__(ManualClock().wall_ms)
+        super().__init__(ManualClock())
         self.batches: list[int] = []
 
     async def append(self, batch: Sequence[Received]) -> Sequence[Appended]:
@@ -102,7 +102,7 @@ async def test_every_question_is_answered_as_the_store_answers_it() -> None:
             assert await storage.before(ROOM, cursor, 10) == await made.store.before(ROOM, cursor, 10)
         assert await storage.since(ROOM, 0, 10) == await made.store.since(ROOM, 0, 10)
         grown = await storage.moved(0)
-        assert (grown.log_id, sorted(grown.rooms)) == (made.store.log_id, [("other", 1), (ROOM, 1)])
+        assert (grown.log_id, sorted(grown.rooms)) == (made.store.log_id, [("other", 1, 0), (ROOM, 1, 0)])
         assert (await storage.moved(None)).mark == grown.mark == 2
 
 

@@ -10,12 +10,12 @@ import pytest_asyncio
 
 from services.storage.stores.base import Store
 from services.storage.stores.sqlite import SqliteStore, open_sqlite
+from tests.contract.store_moved_suite import MovedSuite
 from tests.contract.store_suite import (
     AppendSuite,
     FailureSuite,
     ForgetSuite,
     KeySuite,
-    MovedSuite,
     PageSuite,
 )
 from tests.contract.store_time_suite import SinceSuite, TimeSuite
@@ -43,7 +43,7 @@ class SqliteWorld:
 
     def open(self) -> SqliteStore:
         """See StoreWorld."""
-        return open_sqlite(self.path, self.clock.wall_ms)
+        return open_sqlite(self.path, self.clock)
 
     @contextmanager
     def failing(self, store: Store) -> Iterator[None]:
@@ -60,7 +60,7 @@ class MemoryWorld:
 
     def open(self) -> MemoryStore:
         """See StoreWorld."""
-        return MemoryStore(self.clock.wall_ms)
+        return MemoryStore(self.clock)
 
     @contextmanager
     def failing(self, store: Store) -> Iterator[None]:

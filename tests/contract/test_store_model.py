@@ -43,7 +43,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.runner = asyncio.Runner()
         self.clock = ManualClock()
-        self.stores: list[Store] = [MemoryStore(self.clock.wall_ms)]
+        self.stores: list[Store] = [MemoryStore(self.clock)]
         self.open_file()
         self.rows: dict[RoomId, list[Kept]] = {room: [] for room in ROOMS}
         self.heads = dict.fromkeys(ROOMS, 0)
@@ -57,7 +57,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.stores.append(self.runner.run(self._opened(path)))
 
     async def _opened(self, path: Path) -> Store:
-        return open_sqlite(path, self.clock.wall_ms)
+        return open_sqlite(path, self.clock)
 
     @rule(batch=st.lists(SAID, max_size=6))
     def append(self, batch: list[Said]) -> None:
@@ -119,19 +119,13 @@ class StoreMachine(RuleBasedStateMachine):
         kept = [row for row in self.rows[room] if row[0] > floor]
         for store in self.stores:
             assert self.runner.run(store.forget(room, Seq(upto))) == len(self.rows[room]) - len(kept)
+        if floor > self.floors[room]:
+            self.grown.add(room)
         self.rows[room], self.floors[room] = kept, floor
-        if not kept:
-            self.grown.discard(room)
-            self.mark()
-
-    def mark(self) -> None:
-        """Takes the marks of now: what grew before is not asked for any more."""
-        self.marks = [self.runner.run(store.moved(None)).mark for store in self.stores]
-        self.grown.clear()
 
     @rule(again=st.booleans())
     def moved(self, again: bool) -> None:
-        expected = sorted((room, self.heads[room]) for room in self.grown)
+        expected = sorted((room, self.heads[room], self.floors[room]) for room in self.grown)
         for store, mark in zip(self.stores, self.marks, strict=True):
             assert sorted(self.runner.run(store.moved(mark)).rooms) == expected
         if again:

@@ -67,7 +67,19 @@ async def test_reopening_keeps_floors_times_and_marks(world: SqliteWorld) -> Non
         assert (page.rows, page.floor, page.head) == ([], 2, 2)
         assert (await store.after(ROOM, at(store, 1), 10)).reset == "below_floor"
         assert (await put(store, "c"))[0].at == last.at
-        assert list((await store.moved(mark)).rooms) == [(ROOM, 3)]
+        assert list((await store.moved(mark)).rooms) == [(ROOM, 3, 2)]
+
+
+async def test_a_database_put_back_to_before_a_forgetting_is_another_log(world: SqliteWorld) -> None:
+    async with opened(world) as store:
+        await put(store, "a", "b")
+        before = store.log_id
+    saved = world.path.read_bytes()
+    async with opened(world) as store:
+        await store.forget(ROOM, Seq(1))
+    world.path.write_bytes(saved)
+    async with opened(world) as store:
+        assert store.log_id != before
 
 
 async def test_a_new_file_is_a_new_log(tmp_path: Path) -> None:
@@ -217,7 +229,7 @@ async def test_a_message_that_cannot_be_written_takes_its_batch_back(world: Sqli
 async def test_a_database_that_cannot_be_read_is_unavailable(world: SqliteWorld) -> None:
     async with opened(world) as store:
         change(world, "DROP TABLE message")
-        for work in (store.after(ROOM, None, 1), store.since(ROOM, 0, 1), store.moved(None)):
+        for work in (store.after(ROOM, None, 1), store.since(ROOM, 0, 1), store.moved(0)):
             with pytest.raises(Fault, match="cannot be read") as refused:
                 await work
             assert refused.value.code is ErrorCode.UNAVAILABLE

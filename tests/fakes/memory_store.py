@@ -1,12 +1,13 @@
 """A Store in memory: the protocol of services/storage/stores/base.py in its plainest form."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from services.kernel.model.clock import Clock
 from services.kernel.model.errors import unavailable
 from services.kernel.model.ids import Cursor, LogId, MessageId, PeerId, RoomId, Seq
 from services.kernel.wire.rows import Appended, Page, Received, Row, Span
-from services.storage.stores.base import Growth, reset_reason
+from services.storage.stores.base import Growth, received_at, reset_reason
 
 
 class _Log:
@@ -14,7 +15,7 @@ class _Log:
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
-        self.head, self.floor, self.at = Seq(0), Seq(0), 0
+        self.head, self.floor, self.at, self.moment = Seq(0), Seq(0), 0, 0.0
         self.known: dict[tuple[PeerId, MessageId], tuple[Row, bytes]] = {}
 
     def forget(self, upto: Seq) -> int:
@@ -30,11 +31,11 @@ class _Log:
 class MemoryStore:
     """Keeps everything until the object goes. While `failing` is set, every method raises as for a broken disk."""
 
-    def __init__(self, wall_ms: Callable[[], int]) -> None:
-        self._wall_ms = wall_ms
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._log_id = LogId(secrets.token_hex(8))
         self._rooms: dict[RoomId, _Log] = {}
-        self._grown: list[RoomId] = []
+        self._changed: list[RoomId] = []
         self._keys: dict[PeerId, str] = {}
         self.failing = False
 
@@ -81,15 +82,19 @@ class MemoryStore:
         return Span(self._log_id, after, upto, end if more else None)
 
     async def moved(self, mark: int | None) -> Growth:
-        """See Store.moved; the mark counts appended rows."""
+        """See Store.moved; the mark counts appended rows and floors that rose."""
         await self.ready()
-        last = len(self._grown)
-        grown = sorted(set(self._grown[mark:])) if mark is not None else []
-        return Growth(self._log_id, last, [(room, self._rooms[room].head) for room in grown])
+        last = len(self._changed)
+        rooms = sorted(set(self._changed[mark:])) if mark is not None else []
+        stands = [(room, self._rooms[room].head, self._rooms[room].floor) for room in rooms]
+        return Growth(self._log_id, last, stands)
 
     async def forget(self, room: RoomId, upto: Seq) -> int:
         """See Store.forget."""
-        return (await self._read(room)).forget(upto)
+        gone = (await self._read(room)).forget(upto)
+        if gone:
+            self._changed.append(room)
+        return gone
 
     async def ready(self) -> None:
         """See Store.ready."""
@@ -109,12 +114,15 @@ class MemoryStore:
         if (known := log.known.get((message.sender, message.id))) is not None:
             row, digest = known
             return Appended(self._log_id, row.seq, row.at, fresh=False, conflict=digest != message.digest)
-        log.head, log.at = Seq(log.head + 1), max(log.at, self._wall_ms())
+        now, log.head = self._clock.now(), Seq(log.head + 1)
+        at = received_at(self._clock.wall_ms(), log.at, now - log.moment)
+        if at > log.at:
+            log.at, log.moment = at, now
         if message.pk is not None:
             self._keys.setdefault(message.sender, message.pk)
         pk = self._keys.get(message.sender)
         row = Row(log.head, log.at, message.sender, message.id, message.kind, message.env, message.sig, pk)
         log.rows.append(row)
         log.known[message.sender, message.id] = (row, message.digest)
-        self._grown.append(message.room)
+        self._changed.append(message.room)
         return Appended(self._log_id, row.seq, row.at, fresh=True)

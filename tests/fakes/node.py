@@ -70,7 +70,7 @@ class Node:
     def __init__(self, group: asyncio.TaskGroup) -> None:
         self.group, self.clock = group, LoopClock()
         self.hub, self.leases = MemoryHub(), MemoryLeases(self.clock)
-        self.store = MemoryStore(self.clock.wall_ms)
+        self.store = MemoryStore(self.clock)
         self.bus = MemoryBus(self.hub)
         self.storage = NearStorage(self.store, Committer(self.store, self.bus, KEY))
 

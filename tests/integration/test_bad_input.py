@@ -98,7 +98,7 @@ async def test_cursors_that_lead_nowhere_get_a_reset(
         assert (await send(http, node, room, f"text {number}")).status_code == 200
     with sqlite3.connect(node.db, timeout=5) as db:
         db.execute("DELETE FROM message WHERE room=? AND seq<=2", (room,))
-        db.execute("INSERT INTO floor VALUES (?, 2, 0)", (room,))
+        db.execute("INSERT INTO floor (room, seq, at) VALUES (?, 2, 0)", (room,))
     whole = (await http.get(f"{node.base}/history", params={"room": room, "after": ""})).json()
     log = whole["log_id"]
     assert (whole["floor"], whole["head"]) == (2, 5)

@@ -9,6 +9,7 @@ import time
 import httpx
 import pytest
 
+from services.kernel.run.settings import STRATEGIES
 from tests.integration.conftest import FRIEND
 from tests.support.clients import Author, Poller, Socket
 from tests.support.node import RunningNode
@@ -43,7 +44,7 @@ async def test_config_says_what_a_client_must_know(node: RunningNode, http: http
     assert abs(config.pop("now") - time.time() * 1000) < 2000
     limits = {"text": 16_384, "frame": 65_536, "label": 64, "room": 64, "history": 200, "poll_wait": 20}
     assert config == {"versions": [1], "ws_port": node.ws[0], "public_base": "", "limits": limits,
-                      "strategies": ["auto", "relay-safe", "websocket-only", "http-only"], "turn_urls": []}  # fmt: skip
+                      "strategies": list(STRATEGIES), "turn_urls": [], "receipts": True}  # fmt: skip
 
 
 async def test_the_document_of_the_api_names_every_path(node: RunningNode, http: httpx.AsyncClient) -> None:
@@ -132,7 +133,7 @@ async def test_logs_say_nothing_that_was_said(node: RunningNode, http: httpx.Asy
 
 
 async def test_what_is_not_there(node: RunningNode, http: httpx.AsyncClient) -> None:
-    for method, path in (("GET", "/nothing"), ("POST", "/turn"), ("POST", "/transport/connect"),
+    for method, path in (("GET", "/nothing"), ("POST", "/transport/connect"),
                          ("POST", "/transport/send"), ("GET", "/transport/connect"), ("GET", "/static/"),
                          ("GET", "/static/none.js"), ("GET", "/docs"),
                          ("GET", "/metrics"), ("GET", "/signal/x")):  # fmt: skip

@@ -29,7 +29,7 @@ async def test_generated_requests_get_described_answers(
         subprocess.run, argv, cwd=tmp_path, capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert "Tested: 9" in done.stdout, done.stdout[-3000:]
+    assert "Tested: 10" in done.stdout, done.stdout[-3000:]
 
 
 async def test_nothing_in_the_description_is_free_form(node: RunningNode, http: httpx.AsyncClient) -> None:

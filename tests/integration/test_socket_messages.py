@@ -63,7 +63,7 @@ async def test_cursors_at_the_head_and_at_the_floor(
         assert [frame["seq"] for frame in await reader.messages(3)] == [1, 2, 3]
     with sqlite3.connect(node.db, timeout=5) as db:
         db.execute("DELETE FROM message WHERE room=? AND seq<=2", (room,))
-        db.execute("INSERT INTO floor VALUES (?, 2, 0)", (room,))
+        db.execute("INSERT INTO floor (room, seq, at) VALUES (?, 2, 0)", (room,))
     async with Socket(node.socket_url(1), room, Author("Ada"), after=f"{log}.2") as reader:
         assert reader.welcome["floor"] == 2
         assert [frame["seq"] for frame in await reader.messages(1)] == [3]

@@ -84,6 +84,13 @@ class Socket:
         self.seen: list[Frame] = []
 
     async def __aenter__(self) -> Self:
+        await self.greet(await self.knock())
+        self.welcome = await self.of_type("welcome")
+        self.author.tokens[self.room] = self.welcome["token"]
+        return self
+
+    async def knock(self) -> Frame:
+        """Connects; returns the challenge."""
         self.ws: ClientConnection = await connect(
             self.url,
             subprotocols=[Subprotocol("egoat.1")],
@@ -94,13 +101,14 @@ class Socket:
         )
         challenge = await self.frame()
         assert challenge["type"] == "challenge"
+        return challenge
+
+    async def greet(self, challenge: Frame) -> None:
+        """Sends the hello that answers the challenge."""
         origin = self.url.replace("ws://", "http://").split("/signal")[0]
         hello = {"type": "hello", "v": [1], "room": self.room, "session": self.author.session,
                  "name": self.author.name} | self.author.proof(self.room, challenge["nonce"], origin)  # fmt: skip
         await self.send(hello | self._hello)
-        self.welcome = await self.of_type("welcome")
-        self.author.tokens[self.room] = self.welcome["token"]
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None

@@ -48,10 +48,11 @@ def free_ports(count: int) -> list[int]:
 
 
 class Process:
-    """One service process, its environment and its log file."""
+    """One service process, its environment and its log file. `before` is a command that its command is given to."""
 
     def __init__(self, name: str, env: dict[str, str], health: int, log: Path) -> None:
         self.name, self._env, self._health, self._log = name, env, health, log
+        self.before: list[str] = []
         self.popen: subprocess.Popen[bytes] | None = None
 
     def tell(self, **env: str) -> None:
@@ -67,7 +68,7 @@ class Process:
         """Starts it."""
         with self._log.open("ab") as log:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", f"services.{self.name}"],
+                [*self.before, sys.executable, "-m", f"services.{self.name}"],
                 cwd=ROOT,
                 env=self._env,
                 stdout=log,

@@ -2,13 +2,14 @@
 
 import contextlib
 import json
+import os
 import re
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ from tests.support.node import ROOT, free_ports
 class Up:
     """One `egoat up` (or `make run`) and what it printed."""
 
-    def __init__(self, argv: list[str]) -> None:
+    def __init__(self, argv: list[str], env: Mapping[str, str] | None = None) -> None:
         self.process = subprocess.Popen(
             argv,
             cwd=ROOT,
+            env={**os.environ, **(env or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -95,9 +97,9 @@ class Ports:
 
 
 @contextlib.contextmanager
-def started(argv: list[str]) -> Iterator[Up]:
+def started(argv: list[str], env: Mapping[str, str] | None = None) -> Iterator[Up]:
     """A node that is ready; gone at the end of the block with all its children."""
-    up = Up(argv)
+    up = Up(argv, env)
     children: list[psutil.Process] = []
     try:
         up.line("E-Goat is ready")

@@ -55,6 +55,7 @@ class Stack:
     project: str
     http_port: int
     ws_port: int
+    turn_port: int
     front_net: str
 
     @classmethod
@@ -62,15 +63,18 @@ class Stack:
         """A stack that collides with none that runs."""
         http_port = free_port()
         net = f"10.{random.randrange(214, 254)}.{random.randrange(256)}"
-        return cls(f"egoat-test-{http_port}", http_port, free_port(), net)
+        return cls(f"egoat-test-{http_port}", http_port, free_port(), free_port(), net)
 
     def compose(self, *words: str, timeout: float = 60) -> str:
         """`docker compose` on this stack."""
         environment = [
             f"HTTP_PORT={self.http_port}",
             f"WS_PORT={self.ws_port}",
+            f"TURN_PORT={self.turn_port}",
             f"FRONT_NET={self.front_net}",
             "PUBLIC_BASE=",
+            "TURN_HOST=",
+            "EXTERNAL_IP=",
             "ALLOWED_ORIGINS=",
         ]
         return run(

@@ -1,6 +1,8 @@
 """The composed node, really run: both doors, two signaling replicas, restarts, and how it is closed in."""
 
+import asyncio
 import json
+import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection
 
+from services.transport.relay.check import attempt, ways
 from tests.system.stack import Answer, Stack, run
 
 pytestmark = pytest.mark.compose
@@ -156,17 +159,36 @@ def test_a_killed_signaling_replica_is_passed_over(stack: Stack) -> None:
         run("docker", "start", victim)
 
 
-def test_only_the_front_door_is_published_and_every_container_is_closed_in(stack: Stack) -> None:
+def test_only_front_door_and_relay_are_published_and_every_container_is_closed_in(stack: Stack) -> None:
     containers = stack.containers()
-    assert len(containers) == 8
+    assert len(containers) == 9
     for name, one in containers.items():
         host = one["HostConfig"]
-        assert bool(host["PortBindings"]) == ("front-door" in name), name
+        assert bool(host["PortBindings"]) == ("front-door" in name or "coturn" in name), name
         assert one["Config"]["User"] == "10001:10001", name
         assert host["ReadonlyRootfs"], name
         assert host["CapDrop"] == ["ALL"], name
         assert not host["CapAdd"], name
         assert "no-new-privileges:true" in host["SecurityOpt"], name
+
+
+def test_the_relay_was_tried_and_relays_from_outside_too(stack: Stack) -> None:
+    deadline = time.monotonic() + 30
+    while (said := stack.request("GET", "/readyz").json())["parts"]["turn"] != "up":
+        assert time.monotonic() < deadline, said
+        time.sleep(0.5)
+    assert re.search(
+        r"coturn:\d+ works over UDP \([\d.]+ ms\) and TCP \([\d.]+ ms\)$", said["details"]["turn"]
+    )
+    room = {"room": room_name(), "session": secrets.token_hex(8), "name": "Gus of the hill"}
+    given = stack.request("POST", "/join", room).json()["turn"]
+    assert given["turn"] == stack.request("GET", "/config").json()["turn_urls"]
+    assert given["stun"] == [f"stun:127.0.0.1:{stack.turn_port}"]
+    for way in ways(given["turn"]):
+        tried = asyncio.run(attempt(way, given["username"], given["credential"]))
+        assert tried.ms is not None, tried.problem
+        refused = asyncio.run(attempt(way, given["username"], "a guess"))
+        assert "refuses the credentials" in refused.problem
 
 
 def test_restarted_and_then_new_containers_keep_the_history(stack: Stack) -> None:

@@ -74,7 +74,7 @@ def test_a_signal_stops_everything_and_a_second_one_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    "name", ["services.storage", "services.gateway", "services.signaling", "redis-server"]
+    "name", ["services.storage", "services.gateway", "services.signaling", "redis-server", "turnserver"]
 )
 def test_a_process_that_dies_is_restarted_at_once(ports: Ports, name: str) -> None:
     with started(ports.argv) as up:
@@ -92,6 +92,84 @@ def test_a_process_that_dies_is_restarted_at_once(ports: Ports, name: str) -> No
         else:
             raise AssertionError("not back in ten seconds")
         assert victim.pid not in [each.pid for each in up.child(name)]
+
+
+def relay_says(ports: Ports, word: str, within: float = 20) -> str:
+    """What `/readyz` says of the relay, once it has the word."""
+    end = time.monotonic() + within
+    while word not in (text := ports.call("/readyz")["details"]["turn"]):
+        assert time.monotonic() < end, text
+        time.sleep(0.1)
+    return str(text)
+
+
+def test_the_relay_runs_beside_the_services_and_works(ports: Ports, tmp_path: Path) -> None:
+    (tmp_path / "second").mkdir()
+    other = Ports(tmp_path / "second")
+    with started(ports.argv) as first, started(other.argv) as second:
+        for up, node in ((first, ports), (second, other)):
+            (turnserver,) = up.child("turnserver")
+            path = Path(turnserver.cmdline()[-1])
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+            secret = node.db.with_name("chat.db.turn")
+            assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+            assert secret.read_text() in path.read_text()
+            assert secret.read_text() not in " ".join(up.lines)
+            assert "UDP" in relay_says(node, "works") and "TCP" in relay_says(node, "works")
+            assert up.line("turn.works")
+        assert set(ports.call("/config")["turn_urls"]).isdisjoint(other.call("/config")["turn_urls"])
+
+
+def test_a_relay_that_cannot_run_is_told_and_the_node_goes_on(ports: Ports, tmp_path: Path) -> None:
+    broken = tmp_path / "bin" / "turnserver"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\nexit 2\n")
+    broken.chmod(0o755)
+    with started(["env", f"PATH={broken.parent}:/usr/bin:/bin", *ports.argv]) as up:
+        assert "turn" in up.line(r"service\.died")
+        assert ports.call("/send", {"room": "r", "peer_id": "ann", "text": "hello"})["seq"] == 1
+        assert "does not answer on UDP" in relay_says(ports, "does not answer")
+        assert ports.call("/readyz")["ready"]
+
+
+def test_without_a_turn_server_one_line_says_what_is_missing(ports: Ports) -> None:
+    with started(["env", "PATH=/nowhere", *ports.argv]) as up:
+        (line,) = [line for line in up.lines if "turnserver" in line]
+        for word in ("webrtc-turn", "webrtc-stun", "in one network connect directly", "apt install coturn"):
+            assert word in line
+        assert ports.call("/config")["turn_urls"] == []
+        joined = ports.call("/join", {"room": "r", "session": "0" * 16, "name": "ann"})
+        assert joined["turn"] is None
+        assert ports.call("/readyz")["parts"].keys() == {"storage", "redis"}
+
+
+def test_servers_of_ones_own_are_used_instead(ports: Ports) -> None:
+    own = ["env", "TURN_URLS=turn:relay.example:3478?transport=tcp", "TURN_SECRET=s"]
+    with started([*own, *ports.argv]) as up:
+        assert up.child("turnserver") == []
+        assert ports.call("/config")["turn_urls"] == ["turn:relay.example:3478?transport=tcp"]
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
+def test_a_taken_relay_port_is_one_clear_line(ports: Ports, kind: int) -> None:
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        if kind == socket.SOCK_STREAM:
+            taken.listen()
+        port = str(taken.getsockname()[1])
+        (line,) = refused([*ports.argv, "--turn-port", port])
+        assert port in line and "in use" in line
+
+
+def test_the_relay_keeps_off_the_nodes_own_ports(ports: Ports) -> None:
+    (line,) = refused([*ports.argv, "--turn-port", str(ports.http)])
+    assert str(ports.http) in line and "in use" in line
+
+
+def test_no_relay_is_run_where_none_is_wanted(ports: Ports) -> None:
+    with started([*ports.argv, "--turn-port", "0"]) as up:
+        assert up.child("turnserver") == []
+        assert ports.call("/config")["turn_urls"] == []
 
 
 def test_killing_the_supervisor_leaves_nobody(ports: Ports) -> None:
@@ -144,14 +222,24 @@ def test_a_database_in_use_is_refused_and_names_its_holder(ports: Ports, tmp_pat
 
 @pytest.mark.parametrize(
     "flags",
-    [["--http-port", "web"], ["--http-port", "0"], ["--ws-port", "65536"], ["--public-base", "example:8080"]],
+    [
+        ["--http-port", "web"],
+        ["--http-port", "0"],
+        ["--ws-port", "65536"],
+        ["--public-base", "example:8080"],
+        ["--turn-port", "65536"],
+        ["--turn-relay-ports", "50000"],
+        ["--turn-external-ip", "999.0.0.1"],
+    ],
 )
 def test_a_wrong_value_is_one_clear_line(ports: Ports, flags: list[str]) -> None:
     (line,) = refused([*ports.argv, *flags])
     assert flags[0] in line and flags[1] in line
 
 
-@pytest.mark.parametrize("name", ["LOG_LEVEL", "LIMIT_PEERS", "STORAGE_COMMIT_GAP", "NODE_TRUSTED_PROXIES"])
+@pytest.mark.parametrize(
+    "name", ["LOG_LEVEL", "LIMIT_PEERS", "STORAGE_COMMIT_GAP", "NODE_TRUSTED_PROXIES", "TURN_TTL_S"]
+)
 def test_a_wrong_variable_is_one_clear_line(ports: Ports, name: str) -> None:
     (line,) = refused(["env", f"{name}=loud", *ports.argv])
     assert name in line

@@ -44,7 +44,7 @@ test("text never becomes markup", () => {
 });
 
 test("the screen knows no rung, rungs know no screen, and decisions import no effects", () => {
-  const effects = /js\/(api|driver|room|log|history|sender|own-messages|keeper|streams|identity|key-store|outbox-store|idb|profile|main)\.js$/;
+  const effects = /js\/(api|driver|room|log|history|receipting|sender|own-messages|keeper|streams|identity|key-store|outbox-store|unsent|idb|profile|main)\.js$/;
   for (const path of files.filter((name) => name.endsWith(".js"))) {
     const wanted = imports(path);
     if (path.startsWith("js/ui/")) {

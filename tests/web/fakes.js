@@ -5,11 +5,27 @@ async function turn() {
   for (let count = 0; count < 6; count += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** The same for signatures and hashes, which are made on other threads in real time. */
+/** How many signatures, checks and hashes are being made; they run on other threads in real time. */
+let underWay = 0;
+const { subtle } = globalThis.crypto;
+for (const name of /** @type {const} */ (["sign", "verify", "digest", "importKey", "exportKey", "generateKey"])) {
+  const real = /** @type {any} */ (subtle[name]).bind(subtle);
+  Object.defineProperty(subtle, name, {
+    configurable: true,
+    value: (/** @type {any[]} */ ...asked) => {
+      underWay += 1;
+      return real(...asked).finally(() => (underWay -= 1));
+    },
+  });
+}
+
+/** The same with signatures and hashes: until none is under way, and none follows. */
 export async function settle() {
-  for (let count = 0; count < 4; count += 1) {
+  for (let quiet = 0; quiet < 3; quiet += 1) {
     await turn();
-    await new Promise((resolve) => setTimeout(resolve, 3));
+    if (underWay === 0) continue;
+    quiet = -1;
+    await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }
 
@@ -120,6 +136,11 @@ export class FakeLink {
 
   refresh() {}
 
+  /** Whether an offer of the other side belongs to this dial. */
+  takes() {
+    return false;
+  }
+
   close() {
     this.closed = true;
   }
@@ -149,7 +170,7 @@ export function fakeProfile({ locks = true, refuses = false } = {}) {
     rows,
     ids: () => [...rows.values()].map(({ id }) => id),
     store: Promise.resolve(refuses ? null : store),
-    locks: locks ? { request: (/** @type {any[]} */ ...asked) => request(asked[0], asked[1].signal, asked[2]) } : undefined,
+    locks: locks ? { request: (/** @type {any[]} */ ...asked) => request(asked[0], asked[1].signal, asked[2]), query } : undefined,
     /** One tab's end of a channel. */
     channel() {
       /** @type {(event: any) => void} */
@@ -161,6 +182,10 @@ export function fakeProfile({ locks = true, refuses = false } = {}) {
       };
     },
   };
+
+  async function query() {
+    return { held: [...held.keys()].map((name) => ({ name })) };
+  }
 
   /** @type {(name: string, signal: AbortSignal, hold: () => Promise<void>) => Promise<void>} */
   async function request(name, signal, hold) {

@@ -6,6 +6,7 @@ import { openIdentity } from "../../web/js/identity.js";
 import { OwnMessages } from "../../web/js/own-messages.js";
 import { Streams } from "../../web/js/streams.js";
 import { timeline } from "../../web/js/timeline.js";
+import { Unsent } from "../../web/js/unsent.js";
 import { fakeProfile, fakeWorld, settle } from "./fakes.js";
 
 const { crypto } = globalThis;
@@ -16,9 +17,9 @@ const worlds = fakeWorld();
 /**
  * One tab of a profile in one room; `sent` is what left on its link, while it has one.
  * @param {ReturnType<typeof fakeProfile>} profile
- * @param {{name?: string, as?: typeof identity, online?: boolean}} [how]
+ * @param {{name?: string, as?: typeof identity, online?: boolean, room?: string}} [how]
  */
-async function tab(profile, { name = "Ann", as = identity, online = false } = {}) {
+async function tab(profile, { name = "Ann", as = identity, online = false, room = "r" } = {}) {
   /** @type {any[]} */
   const sent = [];
   const link = { send: (/** @type {any} */ frame) => sent.push(JSON.parse(frame.env)), activate() {}, refresh() {}, close() {} };
@@ -26,11 +27,11 @@ async function tab(profile, { name = "Ann", as = identity, online = false } = {}
   const self = () => ({ peerId: as.peerId ?? `guest:${name}`, name });
   const shown = timeline();
   const own = new OwnMessages({
-    world: /** @type {any} */ (worlds), room: "r", identity: as, self, own: new Set(), keepOwn: () => {}, changed: () => {},
+    world: /** @type {any} */ (worlds), room, identity: as, self, own: new Set(), keepOwn: () => {}, changed: () => {},
     log: /** @type {any} */ ({ timeline: shown, copies: new Map(), acked: () => {} }),
     nodeNow: () => worlds.wall(), limits: () => ({ textBytes: 16_384, frameBytes: 65_536 }),
     current: () => (state.online ? { number: 1, link, window: { count: 64, bytes: 60_000, alone: false } } : null),
-    keeps: () => true, sealed: () => {}, store: profile.store, streams: new Streams({ locks: profile.locks, channel: profile.channel() }),
+    keeps: () => true, pause: () => 0, sealed: () => {}, store: profile.store, streams: new Streams({ locks: profile.locks, channel: profile.channel() }),
   });
   own.start();
   await settle();
@@ -158,4 +159,37 @@ test("a browser that keeps nothing still sends, and says that it would lose what
   const kept = await tab(fakeProfile());
   await kept.say("two");
   assert.equal(kept.own.fragile, false);
+});
+
+test("forgetting a room loses what waits there, and neither another room nor what an open tab will send", async () => {
+  const profile = fakeProfile();
+  const unsent = new Unsent(profile.store, profile.locks);
+  assert.equal(await unsent.count("r"), 0);
+  const gone = await tab(profile);
+  await gone.say("one", "two");
+  assert.equal(await unsent.count("r"), 0, "its own tab still sends them");
+  gone.stop();
+  await settle();
+  assert.equal(await unsent.count("r"), 2);
+  const other = await tab(profile, { room: "other" });
+  await other.say("elsewhere");
+  other.stop();
+  await settle();
+  await unsent.drop("r");
+  assert.deepEqual([await unsent.count("r"), await unsent.count("other"), profile.rows.size], [0, 1, 1]);
+  const back = await tab(profile, { online: true });
+  assert.deepEqual([back.lines(), back.texts()], [[], []]);
+});
+
+test("what was refused, and what waits where no tab can be told from another, is lost with the room too", async () => {
+  const profile = fakeProfile({ locks: false });
+  const one = await tab(profile, { online: true });
+  await one.say("bad", "good");
+  one.own.sender.fault({ id: one.sent[0].id, code: "forbidden", detail: "not here", retry: null, now: null });
+  await settle();
+  const unsent = new Unsent(profile.store, profile.locks);
+  assert.equal(await unsent.count("r"), 2);
+  await unsent.drop("r");
+  assert.equal(profile.rows.size, 0);
+  assert.equal(await new Unsent(fakeProfile({ refuses: true }).store, undefined).count("r"), 0);
 });

@@ -44,9 +44,9 @@ function heard(text) {
     case "sampled":
       return { type, rung: word, good: rest[0] === "true" };
     case "failed":
-      return { type, rung: word, what: rest[0], evidence: "" };
+      return { type, rung: word, what: rest[0], evidence: "", spread: Number(rest.at(-1)) };
     case "closed":
-      return { type, rung: word, evidence: "" };
+      return { type, rung: word, evidence: "", spread: Number(rest.at(-1)) };
     default:
       return word ? { type, rung: word } : { type };
   }

@@ -2,106 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { openIdentity } from "../../web/js/identity.js";
 import { keyOf } from "../../web/js/log.js";
-import { Room } from "../../web/js/room.js";
 import { socketUrls } from "../../web/js/rungs/websocket-direct.js";
 import { verifier, verifySealed } from "../../web/js/verify.js";
-import { Streams } from "../../web/js/streams.js";
-import { fakeProfile, fakeRung, fakeWorld, settle } from "./fakes.js";
+import { settle } from "./fakes.js";
+import { ack, guest, joined, keyed, LOG, PLACE, shown, start, stranger, welcome, words, WS } from "./rooms.js";
 
-const LOG = "00000000000000aa";
-const WS = "websocket-direct";
-const POLL = "http-polling";
-const PLACE = { protocol: "http:", host: "node:8080", hostname: "node", origin: "http://node:8080" };
 const { crypto } = globalThis;
-const guest = { crypto: /** @type {any} */ ({}), indexedDB: undefined };
-const keyed = { crypto, indexedDB: undefined };
-
-/** A node's log that `/history` reads. */
-function fakeLog() {
-  const log = {
-    id: LOG,
-    floor: 0,
-    /** @type {any[]} */
-    rows: [],
-    add(/** @type {any} */ sealed) {
-      const row = { seq: log.rows.length + 1, at: 5, ...sealed };
-      log.rows.push(row);
-      return { type: "message", ...row };
-    },
-    answer(/** @type {string} */ path) {
-      const query = new URL(path, "http://node").searchParams;
-      const place = { log_id: log.id, floor: log.floor, head: log.rows.length };
-      const cursor = query.get("after") || query.get("before");
-      const [of, seq] = cursor ? cursor.split(".") : [log.id, "0"];
-      if (of !== log.id) return { ...place, items: [], reset: { ...place, reason: "log" } };
-      const items = query.has("after")
-        ? log.rows.filter((row) => row.seq > Number(seq))
-        : log.rows.filter((row) => !cursor || row.seq <= Number(seq)).slice(-60).reverse();
-      return { ...place, items, next: "", more: false };
-    },
-  };
-  return log;
-}
-
-/**
- * @param {any} [browser]
- * @param {readonly any[]} [earlier] what the log holds already
- * @param {ReturnType<typeof fakeProfile>} [profile] what the tabs of this browser share
- * @param {{name?: string, identity?: any}} [who]
- */
-async function start(browser = keyed, earlier = [], profile = fakeProfile(), who = {}) {
-  const log = fakeLog();
-  for (const sealed of earlier) log.add(sealed);
-  const world = fakeWorld((path) => (path.startsWith("/history") ? log.answer(path) : null));
-  const [ws, poll] = [fakeRung(WS), fakeRung(POLL, { alone: true })];
-  const identity = who.identity ?? (await openIdentity(browser));
-  const room = new Room({
-    world: /** @type {any} */ (world), room: "r", name: who.name ?? "Ann", session: "0".repeat(16), identity,
-    kinds: new Map([[WS, ws], [POLL, poll]]), strategy: "auto", forced: null, place: PLACE, verify: verifier(crypto.subtle), own: new Set(), mark: "",
-    changed: () => {}, keepOwn: () => {}, store: profile.store,
-    streams: new Streams({ locks: profile.locks, channel: profile.channel() }),
-  });
-  room.start();
-  await settle();
-  return { room, world, ws, poll, log, identity, profile };
-}
-
-/** @param {Awaited<ReturnType<typeof start>>} parts */
-const welcome = ({ room, world, log }, roster = []) => ({
-  type: "welcome", v: 1, peer_id: room.peerId, token: "t", log_id: log.id, head: log.rows.length, floor: log.floor,
-  now: world.wall(), roster, turn: null,
-});
-
-/** @param {any} [browser] */
-async function joined(browser) {
-  const parts = await start(browser);
-  parts.ws.last.events.opened(welcome(parts));
-  await settle();
-  return parts;
-}
-
-/** @param {Room} room */
-const shown = (room) => room.timeline.lines.map(({ text, state }) => `${text} ${state}`);
-const ack = (/** @type {any} */ env, seq = 1) => ({ type: "ack", id: env.id, seq, log_id: LOG, at: 7 });
-const words = (/** @type {any} */ link) => link.said.map((/** @type {any} */ { body }) => body.text);
-
-/** Somebody else, who signs. */
-async function stranger() {
-  const pair = /** @type {CryptoKeyPair} */ (await crypto.subtle.generateKey({ name: "Ed25519" }, true, ["sign", "verify"]));
-  const raw = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
-  const { peerIdOf } = await import("../../web/js/wire/ids.js");
-  const sender = peerIdOf(new Uint8Array(await crypto.subtle.digest("SHA-256", raw)));
-  let n = 0;
-  return async (/** @type {string} */ text, claimed = sender) => {
-    n += 1;
-    const hlc = `018bcfe56b${n.toString(16).padStart(2, "0")}-0000`;
-    const env = JSON.stringify({ id: `m${n}`, room: "r", sender: claimed, stream: "1".repeat(16), n, kind: "text", hlc, body: { text, name: "Bob" } });
-    const sig = await crypto.subtle.sign({ name: "Ed25519" }, pair.privateKey, new TextEncoder().encode(`egoat.1|${env}`));
-    return { env, sig: Buffer.from(sig).toString("base64url"), pk: Buffer.from(raw).toString("base64url") };
-  };
-}
 
 test("a message shows at once as queued and becomes at the node in place", async () => {
   const { room, ws } = await joined();
@@ -154,7 +61,7 @@ test("a link that falls silent is left within five seconds and the next one carr
   assert.ok(world.now() - cut <= 5000, String(world.now() - cut));
   await settle();
   assert.deepEqual(words(poll.last), ["through"]);
-  await world.pass(2600);
+  await world.pass(4000);
   assert.equal(ws.links.length, 2, "it dials the better rung again");
 });
 
@@ -256,7 +163,7 @@ test("history, live messages and the holes between them become one list without 
   ws.last.events.frame(frames[2]);
   ws.last.events.frame(frames[2]);
   ws.last.events.frame(frames[0]);
-  await settle();
+  await parts.world.pass(600);
   assert.deepEqual(shown(room), ["a node", "b node", "c node", "d node", "e node"]);
   assert.equal(room.log.cursor(), `${LOG}.5`);
 });
@@ -393,4 +300,31 @@ test("sockets are tried at the page's own origin first", () => {
   assert.deepEqual(socketUrls(PLACE, 9000), ["ws://node:8080/signal", "ws://node:9000/signal"]);
   assert.deepEqual(socketUrls({ ...PLACE, protocol: "https:" }, 9000)[0], "wss://node:8080/signal");
   assert.deepEqual(socketUrls(PLACE, null).length, 1);
+});
+
+test("receipts go out on the link in use and come in with frames and welcomes; without the node's wish none leaves", async () => {
+  const parts = await start();
+  const { room, ws, world } = parts;
+  const receipt = (/** @type {number} */ got, read = 0) => ({ peer_id: "ben", session: "2".repeat(16), got, read });
+  const told = () => ws.last.sent.filter(({ type }) => type === "receipt").map(({ got, read }) => [got, read]);
+  const people = [{ peer_id: "ben", name: "Ben", verified: true, sessions: ["2".repeat(16)] }];
+  ws.last.events.opened({ ...welcome(parts, /** @type {any} */ (people)), receipts: [receipt(1)] });
+  await settle();
+  room.mine.say("one");
+  await settle();
+  ws.last.events.frame(ack(ws.last.said[0], 1));
+  await world.pass(2_000);
+  assert.deepEqual(told(), []);
+  const count = () => room.receipts.of(/** @type {any} */ (room.timeline.lines[0]));
+  assert.deepEqual(count(), { got: 1, read: 0, of: 1, kept: true });
+  room.learnNode({ ...room.facts, receipts: true }, { now: 0, asked: 0 });
+  await world.pass(2_000);
+  assert.deepEqual(told(), [[1, 0]]);
+  room.markRead();
+  await world.pass(2_000);
+  assert.deepEqual(told(), [[1, 0], [1, 1]]);
+  ws.last.events.frame({ type: "receipts", log_id: LOG, rows: [receipt(1, 1)] });
+  assert.deepEqual(count(), { got: 1, read: 1, of: 1, kept: true });
+  ws.last.events.frame({ type: "receipts", log_id: "00000000000000bb", rows: [receipt(9, 9)] });
+  assert.deepEqual(count(), { got: 1, read: 1, of: 1, kept: true });
 });

@@ -16,7 +16,7 @@ function context(world, signs = true) {
   const held = {
     world, room: "r", signs, socketUrls: () => ["ws://a/signal", "ws://b/signal"], cursor: () => held.place,
     place: /** @type {string | null} */ (null), secret: /** @type {string | null} */ (null),
-    token: () => held.secret,
+    token: () => held.secret, word: () => [],
     keepToken: (/** @type {string | null} */ token) => (held.secret = token),
     proof: async (/** @type {string} */ nonce) => ({ session: "s", name: "Ann", ...(signs ? { pk: "k", nonce, origin: "o", sig: "x" } : {}) }),
   };

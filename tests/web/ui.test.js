@@ -34,7 +34,7 @@ const line = (/** @type {string} */ id, /** @type {number} */ ms, more = {}) => 
 const note = (/** @type {string} */ text, /** @type {number} */ at) => /** @type {any} */ ({ key: text, hlc: hlc(at, 0xffff), at, what: "joined", text });
 
 /** @param {any} shown */
-const rows = (shown) => rowsOf({ notes: [], proofs: new Map(), unreadFrom: null, now: NOON, whole: true, ...shown })
+const rows = (shown) => rowsOf({ notes: [], proofs: new Map(), via: () => null, unreadFrom: null, now: NOON, whole: true, ...shown })
   .map((row) => (row.kind === "message" ? `${row.line.id}${row.first ? "^" : ""}${row.last ? "$" : ""}${row.late ? " late" : ""}` : row.text));
 
 test("days stand between messages, and speakers' messages stand together", () => {
@@ -83,7 +83,7 @@ const polling = () => situation(
 
 test("with the best path in use there is nothing to say", () => {
   const good = situation([10, { type: "opened", rung: WS }], [600, { type: "tick" }], [700, { type: "opened", rung: POLL }]);
-  assert.deepEqual(summary(good), { tone: "good", text: "WebSocket", figure: "31 ms" });
+  assert.deepEqual(summary(good, ""), { tone: "good", text: "WebSocket", figure: "31 ms" });
   assert.equal(banner(good), null);
   assert.deepEqual(steps(good).map(({ label, mark, figures }) => [label, mark, figures]), [
     ["WebSocket", "active", "31 ms · 0 %"], ["HTTP polling · standby", "standby", "31 ms"],
@@ -94,7 +94,7 @@ test("with the best path in use there is nothing to say", () => {
 
 test("on a worse path the banner says what is wrong and what still works, and why", () => {
   const worse = polling();
-  assert.deepEqual(summary(worse), { tone: "fair", text: "HTTP polling", figure: "31 ms" });
+  assert.deepEqual(summary(worse, ""), { tone: "fair", text: "HTTP polling", figure: "31 ms" });
   const told = banner(worse);
   assert.equal(told?.text, "The WebSocket path does not open. Messages go by HTTP polling; nothing is lost.");
   assert.equal(told?.action, "why");
@@ -112,8 +112,8 @@ test("the first seconds are not a fault, and an absent path is named with what h
   assert.match(banner(late)?.text ?? "", /queued on this device/);
   assert.equal(banner(late)?.action, "retry");
   assert.match(banner({ ...late, online: false })?.text ?? "", /You are offline/);
-  assert.equal(summary({ ...late, online: false }).text, "Offline");
-  assert.equal(summary(late).tone, "off");
+  assert.equal(summary({ ...late, online: false }, "").text, "Offline");
+  assert.equal(summary(late, "").tone, "off");
 });
 
 test("a page that is not let in says why, and offers another name where that may help", () => {

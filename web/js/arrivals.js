@@ -15,13 +15,14 @@ export class Arrivals {
   }
 
   /**
+   * A direct copy is noted once it was checked, but counts from when it came.
    * @param {string} key of the message
    * @param {Copy} copy
    */
   note(key, copy) {
     const known = this.copies.get(key) ?? [];
     if (known.some(({ rung, from }) => rung === copy.rung && from === copy.from) || known.length >= MOST_COPIES) return;
-    this.copies.set(key, [...known, copy]);
+    this.copies.set(key, [...known, copy].sort((one, other) => one.at - other.at));
     if (this.copies.size <= MOST_MESSAGES) return;
     const [oldest] = this.copies.keys();
     if (oldest !== undefined) this.copies.delete(oldest);

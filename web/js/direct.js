@@ -26,7 +26,8 @@ import { LIMITS } from "./wire/protocol.gen.js";
  * @property {() => string | null} token
  * @property {() => number} nodeNow
  * @property {(frame: object) => boolean} toNode sends through the node; false while no path to it is up
- * @property {(from: From, ids: readonly string[]) => void} got somebody has these own messages
+ * @property {(from: From, ids: readonly string[], quiet: boolean) => void} got somebody has these own messages; `quiet`: and does not want that shown
+ * @property {() => boolean} quiet whether this person does not want it shown
  * @property {(peer: import("./peer.js").Peer, rung: string | null, before: string | null) => void} used
  * @property {() => void} changed
  */
@@ -45,7 +46,8 @@ export class Direct {
       signal: toNode,
       sign: async (text) => (identity.pk ? { sig: await identity.sign(text), pk: identity.pk } : null),
       message: (sealed, from, rung) => this.arrived(sealed, from, rung),
-      got: (from, ids) => parts.got(from, ids),
+      got: (from, ids, quiet) => parts.got(from, ids, quiet),
+      quiet: parts.quiet,
       used: parts.used,
       changed: parts.changed,
     });

@@ -4,6 +4,7 @@ import { answered, beat, fresh, heard, qualityOf } from "./echo.js";
 import { isGood } from "./ladder/quality.js";
 import { ladder } from "./ladder/state.js";
 import { step } from "./ladder/step.js";
+import { CLOSE } from "./wire/protocol.gen.js";
 
 /** @typedef {import("./rungs/index.js").RungKind} RungKind */
 
@@ -35,7 +36,7 @@ import { step } from "./ladder/step.js";
 
 const BEAT_MS = 500;
 const SAMPLE_MS = 5_000;
-const JITTER = 0.25;
+const RESTART = String(CLOSE.RESTART);
 
 export class Driver {
   /**
@@ -51,6 +52,8 @@ export class Driver {
     this.state = ladder(config);
     /** @type {Map<string, Held>} */
     this.links = new Map();
+    /** @type {Map<string, number>} timers of links that have ended for many at once and are not yet told of */
+    this.keptBack = new Map();
     /** @type {Map<string, string>} */
     this.barred = new Map();
     /** @type {import("./ladder/step.js").Event[]} */
@@ -73,8 +76,7 @@ export class Driver {
     this.stopped = true;
     this.world.clearTimeout(this.wakeTimer);
     this.world.clearTimeout(this.beatTimer);
-    for (const { link } of this.links.values()) link.close();
-    this.links.clear();
+    for (const name of [...this.keptBack.keys(), ...this.links.keys()]) this.hangUp(name);
   }
 
   /** The network is another one, or this device woke: forget rests, and ask the links whether they still live. */
@@ -126,9 +128,7 @@ export class Driver {
     this.state = state;
     for (const action of actions) this.perform(action, before);
     this.world.clearTimeout(this.wakeTimer);
-    const pause = wake - now;
-    const jitter = pause > 1000 ? ((this.world.random(1)[0] ?? 0) / 256) * JITTER * pause : 0;
-    this.wakeTimer = this.world.setTimeout(() => this.feed({ type: "tick" }), Math.max(10, pause + jitter));
+    this.wakeTimer = this.world.setTimeout(() => this.feed({ type: "tick" }), Math.max(10, wake - now));
   }
 
   /**
@@ -167,6 +167,8 @@ export class Driver {
 
   /** @param {string} name */
   hangUp(name) {
+    this.world.clearTimeout(this.keptBack.get(name));
+    this.keptBack.delete(name);
     this.links.get(name)?.link.close();
     this.links.delete(name);
   }
@@ -207,12 +209,24 @@ export class Driver {
   ended(name, { what, evidence, final, code }) {
     const up = this.links.get(name)?.up ?? false;
     this.links.delete(name);
-    this.feed(up ? { type: "closed", rung: name, evidence } : { type: "failed", rung: name, what, evidence });
+    const spread = (this.world.random(1)[0] ?? 0) / 256;
+    if (!up) this.feed({ type: "failed", rung: name, what, evidence, spread });
+    else if (code === RESTART) this.keepBack({ type: "closed", rung: name, evidence, spread });
+    else this.feed({ type: "closed", rung: name, evidence, spread });
     this.told.ended?.(name, evidence);
     if (!final) return;
     this.barred.set(name, evidence);
     this.feed({ type: "strategy_changed", allowed: this.allowed.filter((rung) => !this.barred.has(rung)) });
     this.told.refused(name, { what, evidence, final, code });
+  }
+
+  /**
+   * A restart ends many sockets at once; their pages do not all turn to another rung in one instant.
+   * @param {{type: "closed", rung: string, evidence: string, spread: number}} closed
+   */
+  keepBack(closed) {
+    const tell = () => this.keptBack.delete(closed.rung) && this.feed(closed);
+    this.keptBack.set(closed.rung, this.world.setTimeout(tell, closed.spread * this.state.config.crowd));
   }
 
   beatLater() {

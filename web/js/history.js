@@ -8,6 +8,8 @@ import { LIMITS } from "./wire/protocol.gen.js";
 
 const FIRST_PAGE = 60;
 const PAGE = LIMITS.HISTORY_DEFAULT;
+/** An ack is often ahead of the messages before it, which are on their way. */
+const PATIENCE_MS = 500;
 const AGAIN_MS = 3_000;
 
 /** What one item of `/history?full=1` carries, as far as it is used here. */
@@ -63,10 +65,11 @@ export class History {
     this.changed();
   }
 
-  /** Reads what is missing between two held stretches, oldest hole first. */
+  /** Reads what is missing between two held stretches, oldest hole first, unless the link brings it in a moment. */
   async fill() {
-    if (this.filling) return;
+    if (this.filling || !this.gap()) return;
     this.filling = true;
+    await new Promise((resolve) => this.world.setTimeout(() => resolve(undefined), PATIENCE_MS));
     for (let gap = this.gap(); gap && !this.stopped; gap = this.gap()) {
       if (!(await this.fillFrom(gap))) break;
     }

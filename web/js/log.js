@@ -29,6 +29,8 @@ export class Log {
   constructor(parts) {
     this.parts = parts;
     this.timeline = timelines.timeline(earlier(parts.mark));
+    /** Up to where a visible page of this profile has shown the log, as far as this page knows. */
+    this.seen = readCursor(parts.mark) ?? { logId: "", seq: 0 };
     /** @type {Map<string, Proof>} */
     this.proofs = new Map();
     /** @type {Map<string, Sealed>} */
@@ -59,7 +61,18 @@ export class Log {
     const top = spans.at(-1)?.to;
     if (logId === null || top === undefined) return null;
     timelines.markRead(this.timeline, top);
+    this.seen = { logId, seq: top };
     return writeCursor(logId, top);
+  }
+
+  /** The seq up to which the log in use was on a visible page; 0 for none of it. */
+  seenUpTo() {
+    return this.seen.logId === this.timeline.logId ? this.seen.seq : 0;
+  }
+
+  /** Whether there is something that no visible page has shown. */
+  get unseen() {
+    return this.history.loaded && (this.timeline.spans.at(-1)?.to ?? 0) > this.seenUpTo();
   }
 
   /**

@@ -4,14 +4,20 @@ import { request } from "./api.js";
 import { openIdentity } from "./identity.js";
 import { cleanName, friendlyName, nameProblem, roomProblem } from "./names.js";
 import { openOutbox } from "./outbox-store.js";
+import { STRATEGIES } from "./ladder/policy.js";
+import { crowd } from "./peer-words.js";
 import * as profile from "./profile.js";
 import { Room } from "./room.js";
 import { RUNG_KINDS } from "./rungs/index.js";
 import { Streams } from "./streams.js";
+import { asRung, asStrategy, detailsOf, peopleViews } from "./views.js";
 import { homeScreen } from "./ui/home.js";
+import { receiptSwitch } from "./ui/receipt-switch.js";
 import { roomScreen } from "./ui/room-screen.js";
 import { showTheme, themePicker } from "./ui/theme.js";
 import { unreadTitle } from "./ui/title.js";
+import { Unsent } from "./unsent.js";
+import { banner } from "./words.js";
 import { verifier } from "./verify.js";
 import { toHex } from "./wire/bytes.js";
 import { roomName } from "./wire/ids.js";
@@ -36,6 +42,7 @@ const LOCAL = new Set(["localhost", "127.0.0.1", "[::1]"]);
 const session = toHex(world.random(8));
 const identity = openIdentity({ crypto, indexedDB: storeOf() });
 const outbox = openOutbox(storeOf());
+const unsent = new Unsent(outbox, navigator.locks);
 const verify = verifier(crypto.subtle);
 const place = /** @type {HTMLElement} */ (document.getElementById("app"));
 
@@ -88,8 +95,9 @@ function home(problem) {
     suggest: suggestion,
     create: (name) => enter(name, roomName(world.random(16))),
     join: enter,
-    forget: (room) => {
-      profile.forgetRoom(room);
+    unsent: (room) => unsent.count(room).catch(() => 0),
+    forget: async (room) => {
+      await unsent.drop(room).then(() => profile.forgetRoom(room), () => {});
       return profile.readRooms();
     },
   });
@@ -136,7 +144,7 @@ async function openRoom(asked, linked) {
   };
   const room = makeRoom(asked, name, who, draw);
   const screen = makeScreen(room, shown, draw);
-  const ticking = window.setInterval(draw, TICK_MS);
+  const ticking = window.setInterval(() => tick(room, draw), TICK_MS);
   current = {
     stop: () => {
       over = true;
@@ -161,6 +169,15 @@ async function openRoom(asked, linked) {
 }
 
 /**
+ * @param {Room} room
+ * @param {() => void} draw
+ */
+function tick(room, draw) {
+  room.direct.peers.measure();
+  draw();
+}
+
+/**
  * @param {string} asked
  * @param {string} name
  * @param {import("./identity.js").Identity} who
@@ -173,8 +190,8 @@ const makeRoom = (asked, name, who, changed) => new Room({
   session,
   identity: who,
   kinds: RUNG_KINDS,
-  strategy: "auto",
-  forced: new URLSearchParams(location.search).get("rung"),
+  strategy: asStrategy(profile.readStrategy()),
+  forced: asRung(new URLSearchParams(location.search).get("rung")),
   place: location,
   verify,
   own: profile.readOwn(asked),
@@ -185,6 +202,7 @@ const makeRoom = (asked, name, who, changed) => new Room({
     channel: typeof BroadcastChannel === "function" ? new BroadcastChannel(`egoat.outbox.${asked}`) : null,
   }),
   changed,
+  shares: profile.readShares,
   keepOwn: (ids) => profile.keepOwn(asked, ids),
 });
 
@@ -197,6 +215,10 @@ const makeScreen = (room, shown, draw) => roomScreen({
   room: room.room,
   draft: profile.readDraft(room.room),
   theme: theme(),
+  receipts: receiptSwitch(profile.readShares(), (on) => {
+    profile.keepShares(on);
+    room.receipts.renew();
+  }),
   send: (text) => {
     shown.introduce = false;
     room.mine.say(text);
@@ -207,7 +229,7 @@ const makeScreen = (room, shown, draw) => roomScreen({
   discard: (line) => room.mine.discard(line),
   older: () => void room.log.history.older(),
   read: () => {
-    const mark = room.log.markRead();
+    const mark = room.markRead();
     if (mark) profile.keepMark(room.room, mark);
     draw();
   },
@@ -219,6 +241,11 @@ const makeScreen = (room, shown, draw) => roomScreen({
     return null;
   },
   retry: () => current.wake(),
+  choose: (strategy, forced) => {
+    profile.keepStrategy(strategy);
+    room.choose(strategy, forced);
+  },
+  details: (line) => detailsOf(room, line),
   leave: () => go("/"),
 });
 
@@ -230,21 +257,29 @@ const makeScreen = (room, shown, draw) => roomScreen({
 function roomData(room, shown) {
   const { timeline, identity: who, facts } = room;
   const { loading, loaded, complete, failed } = room.log.history;
+  const situation = {
+    rows: room.driver.rows(), online: navigator.onLine, now: world.now(), since: shown.since,
+    refusal: room.refusal, guest: who.pk === null,
+  };
+  const { self, others, banner: news } = peopleViews(room, situation);
   return {
     room: room.room,
     self: { peerId: room.peerId, name: room.name, lives: who.lives },
-    people: room.present(),
-    situation: {
-      rows: room.driver.rows(), online: navigator.onLine, now: world.now(), since: shown.since,
-      refusal: room.refusal, guest: who.pk === null,
-    },
+    own: self, others, situation,
+    keeps: room.plan.keeps,
+    crowd: crowd(others.map(({ path }) => path)),
+    banner: banner(situation) ?? news,
+    choice: { ...room.choice, offered: facts.strategies },
     timeline: {
-      room: room.room, lines: timeline.lines, notes: room.notes.list, proofs: room.log.proofs, unread: timeline.unread,
+      room: room.room, lines: timeline.lines, notes: room.notes.list, proofs: room.log.proofs,
+      via: (key) => room.log.arrivals.of(key)[0]?.rung ?? null, unread: timeline.unread,
+      receipts: (line) => room.receipts.of(line), unseen: room.log.unseen,
       firstUnread: room.firstUnread(), now: room.nodeNow(), history: { loading, loaded, complete, failed },
     },
     link: `${(facts.publicBase || location.origin).replace(/\/+$/, "")}${addressOf(room.room)}`,
     local: !facts.publicBase && LOCAL.has(location.hostname),
     introduce: shown.introduce,
+    receipts: facts.receipts !== false,
   };
 }
 
@@ -257,12 +292,14 @@ async function learnNode(room, isOver) {
   const asked = world.now();
   try {
     const config = await request(world, "/config");
-    const { ws_port: wsPort, public_base: publicBase, now, limits } = config;
+    const { ws_port: wsPort, public_base: publicBase, now, limits, strategies } = config;
     const facts = {
       wsPort: Number(wsPort) || null,
       publicBase: typeof publicBase === "string" ? publicBase : "",
       textBytes: Number(limits?.text) || LIMITS.TEXT_BYTES,
       frameBytes: Number(limits?.frame) || LIMITS.FRAME_BYTES,
+      receipts: config["receipts"] === true,
+      strategies: Array.isArray(strategies) ? strategies.filter((name) => name in STRATEGIES) : ["auto"],
     };
     if (!isOver()) room.learnNode(facts, { now: Number(now), asked });
   } catch {
@@ -274,6 +311,7 @@ document.addEventListener("visibilitychange", () =>
   document.visibilityState === "visible" ? current.wake() : current.rest());
 window.addEventListener("pageshow", (event) => event.persisted && current.wake());
 for (const name of ["online", "offline"]) window.addEventListener(name, () => current.wake());
+/** @type {any} */ (navigator).connection?.addEventListener("change", () => current.wake());
 window.addEventListener("popstate", route);
 window.addEventListener("beforeunload", (event) => current.fragile() && event.preventDefault());
 

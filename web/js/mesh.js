@@ -1,6 +1,6 @@
 // Which sessions are worth a direct path: all of them in a small room, in a large one those that talk. Pure.
 
-/** More direct links than this cost a page more than they bring (docs/decisions/009-mesh-ceiling.md). */
+/** More direct links than this cost a page more than they bring (docs/decisions/011-mesh-ceiling.md). */
 export const CEILING = 12;
 
 /**

@@ -27,6 +27,7 @@ const FRAME_REST = 1024;
  * @property {(ids: ReadonlySet<string>) => void} keepOwn
  * @property {import("./keeper.js").KeeperParts["store"]} store
  * @property {import("./keeper.js").KeeperParts["streams"]} streams
+ * @property {() => number} pause milliseconds that the node's copy waits for the direct one
  * @property {() => boolean} keeps whether what is said now is for the node's log
  * @property {(id: string, sealed: import("./wire/codec.js").Sealed) => void} sealed for whom the message can be told directly
  * @property {() => void} changed
@@ -38,12 +39,16 @@ export class OwnMessages {
     const { world, room, identity, nodeNow, current, store, streams } = parts;
     this.parts = parts;
     this.ids = new Set(parts.own);
+    /** @type {Set<string>} ids of those that no log keeps */
+    this.unkept = new Set();
     this.sender = new Sender({
       world, room, identity, nodeNow, current,
       restamped: (message) => timelines.queue(this.timeline, message),
       keeps: parts.keeps,
+      pause: parts.pause,
       sealed: (message, sealed, keep) => {
         if (keep) this.keeper.keep(message, sealed);
+        else this.unkept.add(message.id);
         parts.sealed(message.id, sealed);
       },
       settled: (message) => this.keeper.drop(message),

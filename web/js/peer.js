@@ -39,6 +39,8 @@ export class Peer {
     this.present = true;
     /** Whether the key of this peer signed the certificate of the link in use. */
     this.proof = /** @type {import("./verify.js").Proof} */ ("unknown");
+    /** The addresses in use in a few words. */
+    this.pair = "";
     /** @type {Map<string, Call>} offers that a dial may answer */
     this.calls = new Map();
     /** @type {Map<string, number>} the newest offer of theirs on each rung */
@@ -190,6 +192,19 @@ export class Peer {
     this.signal("ice", { rung, attempt, report: { step, mine, nat, errors, evidence } });
   }
 
+  /** What there is to tell of the direct paths to this session. @returns {import("./peer-words.js").Reach} */
+  reach() {
+    const { driver, facts, theirs, proof, pair, remote } = this;
+    return { session: remote.session, rows: driver.rows(), allowed: driver.state.allowed, facts, theirs, proof, pair };
+  }
+
+  /** Asks the browser which pair of addresses is in use. */
+  async measure() {
+    const link = /** @type {any} */ (this.driver.current()?.link);
+    const found = link ? await link.pair().catch(() => null) : null;
+    this.pair = found ? pairWords(found) : "";
+  }
+
   /** @param {object} frame */
   send(frame) {
     this.driver.current()?.link.send(frame);
@@ -208,6 +223,9 @@ export class Peer {
     this.driver.stop();
   }
 }
+
+/** @param {{local: string, remote: string, protocol: string}} pair */
+const pairWords = ({ local, remote, protocol }) => `${local} ↔ ${remote}, ${protocol.toUpperCase()}`;
 
 /** @param {{peerId: string, session: string}} who */
 export const keyOf = ({ peerId, session }) => `${peerId} ${session}`;

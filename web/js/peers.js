@@ -17,7 +17,8 @@ import { worth } from "./mesh.js";
  * @property {(text: string) => Promise<{sig: string, pk: string} | null>} sign
  * @property {import("./verify.js").Verify} verify
  * @property {(sealed: Sealed, from: {peerId: string, session: string}, rung: string) => void} message
- * @property {(from: {peerId: string, session: string}, ids: readonly string[], rung: string) => void} got
+ * @property {(from: {peerId: string, session: string}, ids: readonly string[], quiet: boolean) => void} got
+ * @property {() => boolean} quiet whether the others may use our word of what came to send, but not show it
  * @property {(peer: Peer, rung: string | null, before: string | null) => void} used
  * @property {() => void} changed
  */
@@ -160,7 +161,7 @@ export class Peers {
       this.parts.message({ env, sig, pk }, peer.remote, rung);
     } else if (frame.type === "got") {
       for (const id of frame["ids"]) this.own.get(id)?.got.add(peer.key);
-      this.parts.got(peer.remote, frame["ids"], rung);
+      this.parts.got(peer.remote, frame["ids"], frame["quiet"] === true);
     }
   }
 
@@ -179,10 +180,26 @@ export class Peers {
 
   tellGot() {
     const came = [...this.came];
+    const wish = this.parts.quiet() ? { quiet: true } : {};
     this.came.clear();
     for (const [peer, ids] of came) {
-      for (let from = 0; from < ids.length; from += 256) peer.send({ type: "got", ids: ids.slice(from, from + 256) });
+      for (let from = 0; from < ids.length; from += 256) peer.send({ type: "got", ids: ids.slice(from, from + 256), ...wish });
     }
+  }
+
+  /** Whether anybody is reached directly. */
+  get reached() {
+    return [...this.held.values()].some(({ rung }) => rung !== null);
+  }
+
+  /** The direct paths to the sessions of one person. @param {string} peerId */
+  reaches(peerId) {
+    return [...this.held.values()].filter(({ remote }) => remote.peerId === peerId).map((peer) => peer.reach());
+  }
+
+  /** Looks up which addresses are in use. */
+  measure() {
+    for (const peer of this.held.values()) void peer.measure();
   }
 
   /** This device woke, or its network is another one. */

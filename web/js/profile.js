@@ -49,6 +49,17 @@ export const readTheme = () => read("theme") ?? "system";
 /** @param {string} theme */
 export const keepTheme = (theme) => write("theme", theme === "system" ? "" : theme);
 
+/** Whether others are told what was received and read here. */
+export const readShares = () => read("receipts") !== "off";
+
+/** @param {boolean} on */
+export const keepShares = (on) => write("receipts", on ? "" : "off");
+
+export const readStrategy = () => read("strategy") ?? "auto";
+
+/** @param {string} strategy */
+export const keepStrategy = (strategy) => write("strategy", strategy === "auto" ? "" : strategy);
+
 /** @param {string} room */
 export const readDraft = (room) => read(`draft.${room}`) ?? "";
 

@@ -9,6 +9,7 @@ import { guess, learn, nodeTime, notBefore } from "./node-clock.js";
 import { Notes } from "./notes.js";
 import { OwnMessages } from "./own-messages.js";
 import { People } from "./people.js";
+import { Receipting } from "./receipting.js";
 import { socketUrls } from "./rungs/websocket-direct.js";
 import * as timelines from "./timeline.js";
 import { checkRoster } from "./wire/codec.js";
@@ -17,9 +18,14 @@ import { LIMITS } from "./wire/protocol.gen.js";
 
 /** @typedef {import("./wire/codec.js").Frame} Frame */
 /** @typedef {import("./timeline.js").Line} Line */
+/** Where only a direct path may carry messages, the node's copy follows it by so much, for the record. */
+const AFTER_MS = 250;
+
 /**
  * What `/config` told.
- * @typedef {{wsPort: number | null, publicBase: string, textBytes: number, frameBytes: number}} NodeFacts
+ * @typedef {{wsPort: number | null, publicBase: string, textBytes: number, frameBytes: number,
+ *   strategies: readonly string[], receipts: boolean | null}} NodeFacts `receipts`: whether the node takes them, null while
+ *   that is not known
  */
 
 /**
@@ -38,6 +44,7 @@ import { LIMITS } from "./wire/protocol.gen.js";
  * @property {string} mark how far this profile has read: a cursor, or empty
  * @property {import("./keeper.js").KeeperParts["store"]} store where unacked messages are kept
  * @property {import("./keeper.js").KeeperParts["streams"]} streams
+ * @property {() => boolean} shares whether this person tells others what was received and read
  * @property {() => void} changed something that is shown has changed
  * @property {(ids: ReadonlySet<string>) => void} keepOwn
  */
@@ -53,18 +60,23 @@ export class Room {
     this.name = name;
     this.clock = guess(world.wall(), world.now());
     /** @type {NodeFacts} */
-    this.facts = { wsPort: null, publicBase: "", textBytes: LIMITS.TEXT_BYTES, frameBytes: LIMITS.FRAME_BYTES };
+    this.facts = {
+      wsPort: null, publicBase: "", textBytes: LIMITS.TEXT_BYTES, frameBytes: LIMITS.FRAME_BYTES, strategies: ["auto"],
+      receipts: null,
+    };
     /** @type {Map<string, string>} the last token under each name that this page had */
     this.tokens = new Map();
     /** @type {import("./rungs/index.js").Ending | null} */
     this.refusal = null;
     this.joined = false;
+    this.choice = { strategy: parts.strategy, forced: parts.forced };
     this.plan = plan(parts.strategy, parts.forced);
     this.notes = new Notes(() => this.nodeNow(), world);
     this.people = new People(room, this.notes, () => this.peerId);
     this.log = this.makeLog();
     this.driver = this.makeDriver();
     this.mine = this.makeOwn();
+    this.receipts = this.makeReceipting();
     this.direct = this.makeDirect();
     this.direct.peers.allow(this.plan.peers);
   }
@@ -98,6 +110,7 @@ export class Room {
     this.driver.stop();
     this.mine.stop();
     this.direct.stop();
+    this.receipts.stop();
     this.log.history.stopped = true;
   }
 
@@ -111,8 +124,23 @@ export class Room {
    */
   learnNode(facts, { now, asked }) {
     this.facts = facts;
+    const [first = "auto"] = facts.strategies;
+    if (!facts.strategies.includes(this.choice.strategy)) this.choose(first, this.choice.forced);
     if (now > 0) this.clock = learn(this.clock, now, asked, this.world.now());
+    this.receipts.renew();
     this.parts.changed();
+  }
+
+  /** Whether others are told what this page has received and read. */
+  get shares() {
+    return this.facts.receipts === true && this.parts.shares();
+  }
+
+  /** Everything shown has been read. Returns the cursor that says so, or null. */
+  markRead() {
+    const cursor = this.log.markRead();
+    this.receipts.note();
+    return cursor;
   }
 
   /** Takes another name; false while messages under a guest's old one still wait. @param {string} name */
@@ -161,7 +189,10 @@ export class Room {
       room,
       mark,
       verify,
-      changed,
+      changed: () => {
+        this.receipts.note();
+        changed();
+      },
       isMine: (sender, id) => this.mine.isMine(sender, id),
       seen: (message) => {
         this.clock = notBefore(this.clock, message.at, world.now());
@@ -186,8 +217,28 @@ export class Room {
       limits: () => this.facts,
       current: () => this.driver.current(),
       keeps: () => this.plan.keeps,
+      pause: () => (this.plan.after && this.direct.peers.reached ? AFTER_MS : 0),
       sealed: (id, sealed) => this.direct.say(id, sealed),
     });
+  }
+
+  makeReceipting() {
+    const { world, log, people } = this;
+    return new Receipting({
+      world, log,
+      self: () => this.peerId,
+      roster: () => people.roster,
+      shares: () => this.shares,
+      send: (frame) => this.toNode(frame),
+      kept: (id) => !this.mine.unkept.has(id),
+    });
+  }
+
+  /** @param {object} frame @returns {boolean} false while no path to the node is up */
+  toNode(frame) {
+    const current = this.driver.current();
+    current?.link.send(frame);
+    return current !== null;
   }
 
   /** @returns {Direct} */
@@ -199,18 +250,20 @@ export class Room {
       peerId: () => this.peerId,
       token: () => this.token,
       nodeNow: () => this.nodeNow(),
-      toNode: (frame) => {
-        const current = this.driver.current();
-        current?.link.send(frame);
-        return current !== null;
+      toNode: (frame) => this.toNode(frame),
+      quiet: () => this.facts.receipts === false || !this.parts.shares(),
+      got: (from, ids, quiet) => {
+        this.mine.handed(ids);
+        if (!quiet) this.receipts.handed(from.peerId, ids);
+        changed();
       },
-      got: (_from, ids) => this.mine.handed(ids),
       used: (peer, rung) => this.notes.peerPath(peer.remote.name, peer.key, rung, () => peer.rung, changed),
     });
   }
 
   /** Takes another strategy, or forces one rung. @param {string} strategy @param {string | null} forced */
   choose(strategy, forced) {
+    this.choice = { strategy, forced };
     this.plan = plan(strategy, forced);
     this.driver.allow(this.plan.node);
     this.direct.peers.allow(this.plan.peers);
@@ -251,6 +304,7 @@ export class Room {
       socketUrls: () => socketUrls(place, this.facts.wsPort),
       cursor: () => this.log.cursor(),
       token: () => this.token,
+      word: () => this.receipts.said(),
       keepToken: (token) => this.keepToken(token),
       proof: (nonce) => {
         const { name, token } = this;
@@ -273,6 +327,7 @@ export class Room {
     this.direct.relay.take(welcome["turn"]);
     if (!this.driver.isSpare(rung)) this.people.replace(checkRoster(welcome["roster"]));
     this.metPeople();
+    this.receipts.told(welcome);
   }
 
   metPeople() {
@@ -283,6 +338,7 @@ export class Room {
   used(rung) {
     this.notes.path(rung, () => this.driver.state.active, () => this.parts.changed());
     if (rung !== null && !this.log.history.loaded) void this.log.history.start();
+    this.receipts.renew();
     queueMicrotask(() => this.mine.sender.pump());
   }
 
@@ -294,6 +350,10 @@ export class Room {
     switch (frame.type) {
       case "message":
         this.log.take(/** @type {any} */ (frame), false, rung);
+        this.receipts.note();
+        break;
+      case "receipts":
+        if (!this.receipts.told(frame)) return;
         break;
       case "ack":
         this.mine.acked(frame);

@@ -16,6 +16,7 @@ import { uuid7 } from "./wire/ids.js";
  * @property {() => number} nodeNow
  * @property {() => {number: number, link: import("./rungs/index.js").Link, window: import("./outbox.js").Window} | null} current
  * @property {(message: Message) => void} restamped
+ * @property {() => number} pause milliseconds that the node's copy waits for the direct one
  * @property {() => boolean} keeps whether what is said now is for the node's log
  * @property {(message: Message, sealed: import("./wire/codec.js").Sealed, keep: boolean) => void} sealed it waits from now on
  * @property {(message: Message) => void} settled the node has it
@@ -102,6 +103,8 @@ export class Sender {
     this.parts.sealed(message, sealed, keep);
     if (!keep) return;
     this.box = put(this.box, { id, hlc, sealed, bytes: frameBytes(sealed) });
+    const pause = this.parts.pause();
+    if (pause > 0) this.box = postpone(this.box, id, this.world.now() + pause);
     this.pump();
   }
 

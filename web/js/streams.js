@@ -1,12 +1,23 @@
 // Which outboxes of this profile have a living tab: each tab holds a Web Lock for its own stream as long as it lives.
 
 /**
- * @typedef {{request: (name: string, options: {signal?: AbortSignal}, hold: () => Promise<void>) => Promise<unknown>}} Locks
+ * @typedef {{request: (name: string, options: {signal?: AbortSignal}, hold: () => Promise<void>) => Promise<unknown>,
+ *            query: () => Promise<{held?: {name?: string}[]}>}} Locks
  * @typedef {{postMessage: (message: unknown) => void, close: () => void,
  *            addEventListener: (type: "message", heard: (event: {data: unknown}) => void) => void}} Channel
  */
 
 const NAME = "egoat.outbox";
+
+/**
+ * The streams whose messages a living tab sends; none can be told where there are no locks.
+ * @param {Pick<Locks, "query"> | undefined} locks
+ * @returns {Promise<Set<string>>}
+ */
+export async function living(locks) {
+  const names = ((await locks?.query())?.held ?? []).map(({ name }) => name ?? "");
+  return new Set(names.filter((name) => name.startsWith(`${NAME}.`)).map((name) => name.slice(NAME.length + 1)));
+}
 
 export class Streams {
   /**

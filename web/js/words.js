@@ -24,7 +24,7 @@ const GRACE_MS = 4_000;
 const seconds = (ms) => `${Math.max(1, Math.round(ms / 1000))} s`;
 
 /** @param {number | null | undefined} rtt */
-const latency = (rtt) => (typeof rtt === "number" ? `${Math.max(1, Math.round(rtt))} ms` : "");
+export const latency = (rtt) => (typeof rtt === "number" ? `${Math.max(1, Math.round(rtt))} ms` : "");
 
 /** @param {string} name */
 export const pathName = (name) => PATH_NAMES[name] ?? name;
@@ -35,10 +35,12 @@ const activeRow = (rows) => rows.find(({ active }) => active) ?? null;
 /**
  * The path in use in a few words.
  * @param {Situation} situation
+ * @param {string} crowd how the others are reached beside the node, or empty
  * @returns {{tone: "good" | "fair" | "off", text: string, figure: string}}
  */
-export function summary({ rows, online, refusal }) {
+export function summary({ rows, online, refusal }, crowd) {
   const active = activeRow(rows);
+  if (crowd) return { tone: active ? "good" : "fair", text: crowd, figure: "" };
   if (!active) return { tone: "off", text: refusal ? "Not let in" : online ? "Connecting" : "Offline", figure: "" };
   const best = rows[0] === active;
   return { tone: best ? "good" : "fair", text: pathName(active.name), figure: latency(active.quality?.rtt) };
@@ -97,7 +99,7 @@ export function steps({ rows, now }) {
  * @param {number} now
  * @returns {Step}
  */
-function stepOf({ name, rung, active, quality, barred }, now) {
+export function stepOf({ name, rung, active, quality, barred }, now) {
   const label = pathName(name);
   const { phase, outcome } = rung;
   if (active) return { name, label, mark: "active", figures: figuresOf(quality) };
@@ -105,6 +107,7 @@ function stepOf({ name, rung, active, quality, barred }, now) {
   if (barred) return { name, label, mark: "down", figures: barred };
   if (phase.type === "dialing") return { name, label, mark: "trying", figures: "trying…" };
   if (!outcome) return { name, label, mark: "down", figures: "not tried yet" };
+  if (outcome.what === "unavailable") return { name, label, mark: "down", figures: short(outcome.evidence) };
   const figures = phase.due > now ? `again in ${seconds(phase.due - now)}` : short(outcome.evidence);
   return { name, label, mark: "down", figures };
 }
@@ -113,7 +116,7 @@ function stepOf({ name, rung, active, quality, barred }, now) {
 const figuresOf = (quality) => (quality ? `${latency(quality.rtt) || "no echo"} · ${Math.round(quality.loss)} %` : "in use");
 
 /** @param {string} evidence */
-const short = (evidence) => evidence.replace(/^it /, "").replace(/^no answer within.*/, "no answer");
+const short = (evidence) => evidence.replace(/^(it|this node has) /, "").replace(/^no answer within.*/, "no answer");
 
 /**
  * The chain of causes behind the path in use, who can change it, and what happens next.

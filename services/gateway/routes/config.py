@@ -8,9 +8,6 @@ from services.gateway.edge import Json
 from services.gateway.node import Node
 from services.kernel.wire import limits
 
-STRATEGIES = ["auto", "relay-safe", "websocket-only", "http-only"]
-"""The strategies whose rungs a browser has on this node today."""
-
 
 class LimitInfo(msgspec.Struct):
     """Sizes in bytes, names in characters, `history` in rows, `poll_wait` in seconds."""
@@ -24,7 +21,11 @@ class LimitInfo(msgspec.Struct):
 
 
 class ConfigInfo(msgspec.Struct):
-    """`now` is the node's time in Unix ms; `ws_port` is where signaling listens beside `/signal` here."""
+    """`now` is the node's time in Unix ms; `ws_port` is where signaling listens beside `/signal` here.
+
+    `turn_urls` are the relay's, without credentials: those come with a join. Empty: the node has none.
+    `receipts`: whether this node takes word of what was received and read.
+    """
 
     versions: list[int]
     ws_port: int
@@ -33,6 +34,7 @@ class ConfigInfo(msgspec.Struct):
     limits: LimitInfo
     strategies: list[str]
     turn_urls: list[str]
+    receipts: bool
 
 
 async def config(request: Request) -> Response:
@@ -48,5 +50,14 @@ async def config(request: Request) -> Response:
     )
     public = node.public
     return Json(
-        ConfigInfo([1], public.ws_port, public.public_base, node.clock.wall_ms(), sizes, STRATEGIES, [])
+        ConfigInfo(
+            versions=[1],
+            ws_port=public.ws_port,
+            public_base=public.public_base,
+            now=node.clock.wall_ms(),
+            limits=sizes,
+            strategies=list(public.strategies),
+            turn_urls=node.turn.urls(request.headers.get("host", "")),
+            receipts=node.takes_receipts,
+        )
     )

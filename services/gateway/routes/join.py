@@ -8,8 +8,9 @@ from services.gateway.edge import Json, body_of
 from services.gateway.node import Node
 from services.kernel.model.ids import parse_room
 from services.kernel.model.join import JoinRequest
-from services.kernel.wire.frames import RosterPeer
-from services.kernel.wire.roster import check_label, check_owner, peers
+from services.kernel.wire.frames import ReceiptRow, RosterPeer, Turn
+from services.kernel.wire.receipts import rows_of
+from services.kernel.wire.roster import check_label, check_owner, peers, words
 
 
 class ChallengeBody(msgspec.Struct):
@@ -40,7 +41,8 @@ class Joined(msgspec.Struct):
     floor: int
     now: int
     roster: list[RosterPeer]
-    turn: dict[str, str] | None = None
+    turn: Turn | None
+    receipts: list[ReceiptRow] | msgspec.UnsetType = msgspec.UNSET
 
 
 _challenges = msgspec.json.Decoder(ChallengeBody)
@@ -65,11 +67,13 @@ async def join(request: Request) -> Response:
     member = admitted.member
     payer = node.payer(request, member.peer, verified=member.verified)
     if not admitted.owner:
-        node.budgets.join(payer, known=False)
+        async with node.budgets.paced(payer):
+            node.budgets.join(payer, known=False)
     entries, key = await node.entries(room), (member.peer, member.session)
     check_owner(key, admitted.owner, entries or {})
     if admitted.owner:
-        node.budgets.join(payer, known=admitted.resumed or key in (entries or {}))
+        async with node.budgets.paced(payer):
+            node.budgets.join(payer, known=admitted.resumed or key in (entries or {}))
     if not member.verified:
         check_label(member.name, (entries or {}).values())
     await node.present(member, entries)
@@ -82,5 +86,7 @@ async def join(request: Request) -> Response:
         floor=page.floor,
         now=node.clock.wall_ms(),
         roster=peers((entries or {}).values()),
+        turn=node.turn.offer(payer, headers.get("host", "")),
+        receipts=rows_of(words((entries or {}).values()), page.log_id, page.head) or msgspec.UNSET,
     )
     return Json(answer)

@@ -15,12 +15,13 @@ from services.kernel.bus import subjects
 from services.kernel.bus.base import Away
 from services.kernel.log.client import conflict
 from services.kernel.log.feed import Feed, Listener
+from services.kernel.log.reader import Place
 from services.kernel.model.errors import ErrorCode, Fault
 from services.kernel.model.ids import Cursor, Seq
 from services.kernel.model.member import Member
 from services.kernel.run.limits import Payer
 from services.kernel.wire import codec
-from services.kernel.wire.frames import Ack, Down, Name, Pong, Reset, RosterPeer, Send, Up
+from services.kernel.wire.frames import Ack, Down, Name, Pong, ReceiptRow, Reset, RosterPeer, Send, Up
 from services.kernel.wire.limits import (
     HISTORY_PAGE,
     JSON_KEYS,
@@ -29,10 +30,12 @@ from services.kernel.wire.limits import (
     MAIL_S,
     POLL_FRAMES,
     POLL_WAIT_S,
+    RECEIPTS_S,
 )
-from services.kernel.wire.roster import POLL, Entry, Key, Signalled, peers, target_of
+from services.kernel.wire.receipts import Mark, later, rows_of
+from services.kernel.wire.roster import POLL, Entry, Key, Signalled, peers, target_of, words
 from services.kernel.wire.rows import Appended, Received, Row
-from services.kernel.wire.session import Rename, judge, message_id
+from services.kernel.wire.session import Rename, judge, message_id, receipts_off
 
 _RENEW_TOKEN_MS = 300_000
 _DRAIN_LOOK_S = 1.0
@@ -40,12 +43,13 @@ _MOST_KEYS = JSON_KEYS + 8 * POLL_FRAMES  # as many as so many frames and their 
 
 
 class PollBody(msgspec.Struct):
-    """`after`: cursor, or null to read nothing. `wait`: seconds, at most 20. `roster`: the tag the
-    client has, "" for none, absent when it does not want the roster. `frames`: what it sends."""
+    """`after`: cursor, or null to read nothing. `wait`: seconds, at most 20. `roster`, `receipts`: the tags the
+    client has, "" for none, absent for what it does not want. `frames`: what it sends."""
 
     after: str | None = None
     wait: float = 0
     roster: str | None = None
+    receipts: str | None = None
     frames: list[Up] = []
 
 
@@ -56,6 +60,14 @@ class RosterInfo(msgspec.Struct):
     peers: list[RosterPeer]
 
 
+class ReceiptsInfo(msgspec.Struct):
+    """How far each session is in this log, and the tag that names this state of it."""
+
+    tag: str
+    log_id: str
+    rows: list[ReceiptRow]
+
+
 class Polled(msgspec.Struct, omit_defaults=True):
     """Frames for the client, the cursor for its next poll, the node's time, perhaps a new token."""
 
@@ -64,6 +76,7 @@ class Polled(msgspec.Struct, omit_defaults=True):
     now: int
     token: str | None = None
     roster: RosterInfo | None = None
+    receipts: ReceiptsInfo | None = None
 
 
 _decoder = msgspec.json.Decoder(PollBody)
@@ -77,7 +90,8 @@ async def poll(request: Request) -> Response:
     if len(body.frames) > POLL_FRAMES or not 0 <= body.wait <= POLL_WAIT_S:
         raise Fault(ErrorCode.BAD_REQUEST, f"at most {POLL_FRAMES} frames, wait from 0 to {POLL_WAIT_S} s")
     payer = node.payer(request, member.peer, verified=member.verified)
-    node.budgets.frame(payer)
+    async with node.budgets.paced(payer):
+        node.budgets.frame(payer)
     return Json(await _Poll(node, member, payer, body).answer(ends))
 
 
@@ -92,6 +106,7 @@ class _Poll:
         self._entries: dict[Key, Entry] | None = None
         self._woken = asyncio.Event()
         self._stirred = False
+        self._place: Place | None = None
 
     async def answer(self, ends: int) -> Polled:
         """Everything that is there for the member now, or once something is, within `wait`."""
@@ -111,6 +126,7 @@ class _Poll:
             now=now,
             token=node.joining.token(self._member) if fresh else None,
             roster=self._roster(),
+            receipts=self._receipts(),
         )
 
     def _add(self, frame: Down) -> None:
@@ -120,11 +136,14 @@ class _Poll:
         """Performs what the client sent, in order; whether the member was renamed."""
         node, renamed = self._node, False
         waiting: list[tuple[Received, asyncio.Future[Appended]]] = []
+        word: Mark | None = None
         for frame in frames:
             now = node.clock.wall_ms()
             try:
                 await self._charge(frame)
                 outcome = judge(self._member, frame, node.replica, now)
+                if isinstance(outcome, Mark) and not node.takes_receipts:
+                    raise receipts_off()
             except Fault as fault:
                 self._add(codec.fault_frame(fault, message_id(frame), now))
                 continue
@@ -135,23 +154,30 @@ class _Poll:
                     self._add(outcome)
                 case Signalled():
                     await self._signal(outcome)
+                case Mark():
+                    word = later(word, outcome) or word
                 case Rename():
                     self._member = msgspec.structs.replace(self._member, name=outcome.name)
                     await node.present(self._member, self._entries)
                     renamed = True
+        if word is not None:
+            await node.mark(self._member, self._entries, word)
         for message, place in waiting:
             await self._ack(message, place)
         return renamed
 
     async def _charge(self, frame: Up) -> None:
         """Raises Fault(TOO_MANY); a socket's frames cost the same."""
+        budgets = self._node.budgets
         match frame:
             case Send():
                 await self._node.charge_send(self._payer, self._member.room)
             case Name():
-                self._node.budgets.send(self._payer, self._member.room)
+                async with budgets.paced(self._payer):
+                    budgets.send(self._payer, self._member.room)
             case _:
-                self._node.budgets.frame(self._payer)
+                async with budgets.paced(self._payer):
+                    budgets.frame(self._payer)
 
     async def _ack(self, message: Received, place: "asyncio.Future[Appended]") -> None:
         try:
@@ -180,15 +206,16 @@ class _Poll:
 
     async def _read(self) -> None:
         """Reads the log and the mailbox, waiting for something to be there."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._body.wait
+        clock = asyncio.get_running_loop().time
+        began = clock()
         async with self._node.feeds.use(self._member.room) as feed:
             with self._listening(feed):
                 while True:
                     self._woken.clear()
                     await self._rows(feed)
                     await self._mail()
-                    left = deadline - loop.time()
+                    self._place = feed.place
+                    left = began + self._body.wait - clock()
                     if (
                         self._frames
                         or left <= 0
@@ -196,7 +223,11 @@ class _Poll:
                         or await self._roster_moved()
                     ):
                         return
-                    await self._pause(min(left, LEASE_RENEW_S))
+                    early = began + RECEIPTS_S - clock()  # word of what others have is no cause to hurry
+                    news = self._receipts() is not None
+                    if news and early <= 0:
+                        return
+                    await self._pause(min(left, early if news else LEASE_RENEW_S))
 
     async def _pause(self, seconds: float) -> None:
         """Until something stirs in the room, the node drains, or it is time to say again who is here."""
@@ -210,7 +241,7 @@ class _Poll:
 
     async def _roster_moved(self) -> bool:
         """Whether the client's roster is out of date, looked at only after something stirred."""
-        if not self._stirred or self._body.roster is None:
+        if not self._stirred or (self._body.roster is None and self._body.receipts is None):
             return False
         self._stirred = False
         self._entries = await self._node.entries(self._member.room)
@@ -253,6 +284,14 @@ class _Poll:
             self._frames += [msgspec.Raw(letter) for letter in await self._node.mail.collect(box)]
         except Away:
             return
+
+    def _receipts(self) -> ReceiptsInfo | None:
+        wanted, place = self._body.receipts, self._place
+        if wanted is None or place is None or self._entries is None or not self._node.takes_receipts:
+            return None
+        rows = rows_of(words(self._entries.values()), place.log_id, place.last)
+        tag = hashlib.blake2b(msgspec.json.encode([place.log_id, rows]), digest_size=8).hexdigest()
+        return None if tag == wanted else ReceiptsInfo(tag, place.log_id, rows)
 
     def _roster(self) -> RosterInfo | None:
         if self._body.roster is None or self._entries is None:

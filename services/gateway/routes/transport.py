@@ -6,10 +6,9 @@ from starlette.responses import Response
 
 from services.gateway.edge import Json
 from services.gateway.node import Node
-from services.kernel.bus import subjects
+from services.gateway.status import heard
 from services.kernel.bus.base import Away
 from services.kernel.model.errors import unavailable
-from services.kernel.wire.status import Status
 
 
 class StatusInfo(msgspec.Struct, omit_defaults=True):
@@ -29,13 +28,11 @@ async def status(request: Request) -> Response:
     """`GET /transport/status`; 503 while no transport service reports."""
     node: Node = request.app.state.node
     try:
-        (found,) = await node.leases.holders([subjects.TRANSPORT_STATUS])
+        said = await heard(node.leases)
     except Away:
         raise unavailable("the transport service cannot be asked while Redis is away") from None
-    live = [lease.payload for lease in found.values() if lease.live]
-    if not live:
+    if said is None:
         raise unavailable("the transport service is not running")
-    said = msgspec.msgpack.decode(live[0], type=Status)
     info = StatusInfo(said.peer_id, said.connections, said.available_transports)
     authorization = request.headers.get("authorization")
     if authorization is not None:

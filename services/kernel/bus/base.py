@@ -71,7 +71,7 @@ class Leases(Protocol):
     """Facts that live only while somebody repeats them. Every method raises Away without the bus."""
 
     async def hold(self, group: str, facts: Mapping[str, bytes], ttl: float) -> set[str]:
-        """Asserts these facts for `ttl` seconds; returns the keys that were not there before."""
+        """Asserts these facts for `ttl` seconds, at most 60; returns the keys that were not there before."""
         ...
 
     async def holders(self, groups: Sequence[str]) -> list[dict[str, Lease]]:

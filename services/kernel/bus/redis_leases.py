@@ -41,6 +41,13 @@ for i = 1, #ARGV, 2 do
 end
 """
 
+# KEYS[1] hash, ARGV key, value, new value, … → the new value stands where the value has not changed meanwhile.
+_SHORTEN = """
+for i = 1, #ARGV, 3 do
+  if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2]) end
+end
+"""
+
 # KEYS buckets, ARGV rate, burst, spent, believed for each → what is left in each, as text.
 _SETTLE = """
 local t = redis.call('TIME')
@@ -63,6 +70,8 @@ return found
 _KEYS_AT_ONCE = 256  # Redis does nothing else while a script runs
 _STAMP = 15
 _FORGET_AFTER_MS = 60_000
+_LONGEST_MS = 60_000
+"""A lease that ends later was made before the server's clock was set back."""
 
 
 class RedisLeases:
@@ -75,6 +84,7 @@ class RedisLeases:
         self._redis = client
         self._hold = client.register_script(_HOLD)
         self._release = client.register_script(_RELEASE)
+        self._shorten = client.register_script(_SHORTEN)
         self._settle = client.register_script(_SETTLE)
         self._silent_until = 0.0
 
@@ -87,7 +97,7 @@ class RedisLeases:
         return {key.decode() for key in fresh}
 
     async def holders(self, groups: Sequence[str]) -> list[dict[str, Lease]]:
-        """See Leases.holders; also deletes what ran out a minute ago."""
+        """See Leases.holders; also deletes what ran out a minute ago, and lets nothing live on for more than one."""
         pipe = self._redis.pipeline(transaction=False)
         pipe.time()
         for group in groups:
@@ -101,10 +111,19 @@ class RedisLeases:
             old = [key for key, value in found.items() if int(value[:_STAMP]) + _FORGET_AFTER_MS < now]
             if old:
                 await self._ask(partial(self._redis.hdel, group, *old))
+            await self._shorten_in(group, found, now + _LONGEST_MS)
         return [
             {key.decode(): Lease(value[_STAMP:], int(value[:_STAMP]) > now) for key, value in found.items()}
             for found in hashes
         ]
+
+    async def _shorten_in(self, group: str, found: Mapping[bytes, bytes], latest: int) -> None:
+        args: list[bytes] = []
+        for key, value in found.items():
+            if int(value[:_STAMP]) > latest:
+                args += [key, value, b"%015d" % latest + value[_STAMP:]]
+        if args:
+            await self._ask(lambda: self._shorten(keys=[group], args=args))
 
     async def release(self, group: str, facts: Mapping[str, bytes]) -> None:
         """See Leases.release."""

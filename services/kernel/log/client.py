@@ -117,7 +117,7 @@ class StorageClient:
         return reply.span
 
     async def moved(self, mark: int | None) -> api.Grown:
-        """Every room that grew since the mark."""
+        """Every room that grew or whose floor rose since the mark."""
         reply = await self._ask(api.Moved(0, mark))
         assert isinstance(reply, api.Grown)
         return reply

@@ -58,7 +58,12 @@ class Feed:
         self._ring_bytes = 0
 
     def recent(self, after: Seq) -> list[Row] | None:
-        """Rows above `after` from memory, or None when memory does not reach back that far."""
+        """Rows above `after` from memory; None when it does not reach back that far, or `after` is below the floor.
+
+        A floor is known half a second after it rose (the sweep); until then memory may give what was just forgotten.
+        """
+        if after < self.floor:
+            return None
         if after >= self.place.last:
             return []
         if not self._ring or self._ring[0].seq > after + 1:
@@ -93,6 +98,12 @@ class Feed:
         if step.read:
             self.read()
 
+    def on_sweep(self, head: Seq, floor: Seq) -> None:
+        """Where the room stands in the log that this feed reads."""
+        self.floor = max(self.floor, floor)
+        if head > self.place.last:
+            self.read()
+
     def read(self) -> None:
         """Reads the log from the place on; does nothing while a read is under way."""
         self.behind = True
@@ -105,7 +116,7 @@ class Feed:
             while self.behind:
                 self.behind = False
                 page = await self._feeds.storage.after(self.room, self.place.cursor, HISTORY_PAGE)
-                self.floor = page.floor
+                self.floor = page.floor if page.log_id != self.place.log_id else max(self.floor, page.floor)
                 step = on_page(self.place, page)
                 self.behind = self.behind or step.read
                 self.apply(Step(step.place, step.rows, reset=step.reset))
@@ -123,7 +134,7 @@ class Feed:
 
 
 class Feeds:
-    """All open feeds of a process, and the sweep that finds lost hints."""
+    """All open feeds of a process, and the sweep that finds lost hints and risen floors."""
 
     def __init__(self, bus: Bus, storage: StorageClient, hint_key: bytes, group: asyncio.TaskGroup) -> None:
         self.storage, self.hint_key = storage, hint_key
@@ -213,10 +224,10 @@ class Feeds:
                     feed.read()
             mark = grown.mark if log_id in (None, grown.log_id) else None  # a mark counts in one log only
             log_id = grown.log_id
-            for name, head in grown.rooms:
+            for name, head, floor in grown.rooms:
                 feed_of = self._open.get(RoomId(name))
-                if feed_of is not None and head > feed_of.place.last:
-                    feed_of.read()
+                if feed_of is not None and grown.log_id == feed_of.place.log_id:
+                    feed_of.on_sweep(Seq(head), Seq(floor))
             for feed in self._open.values():
                 if feed.behind:
                     feed.read()

@@ -24,6 +24,7 @@ class _Wire(msgspec.Struct, frozen=True):
     stream: str | None = None
     n: int | None = None
     to: msgspec.Raw = msgspec.Raw()
+    keep: bool = True
 
 
 class TextBody(msgspec.Struct, frozen=True):
@@ -48,6 +49,8 @@ class Envelope(msgspec.Struct, frozen=True):
     hlc: str
     body: bytes
     digest: bytes
+    keep: bool = True
+    """False: its author sent it from browser to browser for no log to hold."""
 
     @property
     def ms(self) -> int:
@@ -94,6 +97,7 @@ def parse(env: str) -> Envelope:
         kind=wire.kind,
         hlc=wire.hlc,
         body=body,
+        keep=wire.keep,
         digest=_digest(env.encode()) if signed else _digest(wire.kind.encode() + b"\0" + body),
     )
 

@@ -128,6 +128,13 @@ def parse_session(text: str) -> SessionId:
     return SessionId(text)
 
 
+def parse_log_id(text: str) -> LogId:
+    """A log's id: 64 random bits as 16 lower-case hex digits; raises Fault(BAD_REQUEST)."""
+    if not _HEX64.fullmatch(text):
+        raise _bad("a log_id is 16 hex digits")
+    return LogId(text)
+
+
 def parse_count(text: str, what: str) -> int:
     """A non-negative integer in ASCII digits, at most 2**53; raises Fault(BAD_REQUEST)."""
     if not _DIGITS.fullmatch(text) or int(text) > _MAX_INT:

@@ -17,20 +17,22 @@ class Alive(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """`parts`: what the process leans on, each up or away."""
+    """`parts`: what the process leans on, each up or away. `details`: sentences about some of them."""
 
     ready: bool
     draining: bool
     parts: dict[str, str]
+    details: dict[str, str]
 
 
 class Health:
-    """What `/readyz` says. `needs` decide the status; `notes` are told but do not."""
+    """What `/readyz` says. `needs` decide the status; `notes` and `details` are told but do not."""
 
     def __init__(self) -> None:
         self.draining = asyncio.Event()
         self.needs: dict[str, Callable[[], bool]] = {}
         self.notes: dict[str, Callable[[], bool]] = {}
+        self.details: dict[str, Callable[[], str]] = {}
 
     @property
     def ready(self) -> bool:
@@ -40,7 +42,8 @@ class Health:
     def report(self) -> JSONResponse:
         """The answer to `/readyz`: 200, or 503 while draining or without a need."""
         parts = {name: ("up" if check() else "away") for name, check in (self.needs | self.notes).items()}
-        body = Readiness(self.ready, self.draining.is_set(), parts)
+        details = {name: tell() for name, tell in self.details.items()}
+        body = Readiness(self.ready, self.draining.is_set(), parts, details)
         return JSONResponse(msgspec.to_builtins(body), 200 if self.ready else 503)
 
 

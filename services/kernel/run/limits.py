@@ -5,7 +5,8 @@ Each process decides at once from the last shared level and what it took since, 
 
 import asyncio
 import math
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 import structlog
@@ -24,6 +25,8 @@ _AWAY_S = 0.5
 _MOST_BUCKETS = 10_000
 _ROOM_BURST_S = 4
 _FRAMES_BURST_S = 10
+_REFUSALS = Quota(500, 1)
+_LONGEST_REST_S = 1.0
 
 log = structlog.get_logger()
 
@@ -64,7 +67,7 @@ class Budgets:
 
     def __init__(self, limits: Limits, levels: Levels, clock: Clock) -> None:
         self._limits, self._levels, self._clock = limits, levels, clock
-        self._ledger = Ledger(_MOST_BUCKETS)
+        self._ledger, self._refusals = Ledger(_MOST_BUCKETS), Ledger(_MOST_BUCKETS)
         self._hurry = asyncio.Event()
 
     def join(self, payer: Payer, *, known: bool) -> None:
@@ -86,6 +89,31 @@ class Budgets:
         limits = self._limits
         told = f"more than {limits.frames} frames a second"
         self._take(_ask("frame", payer.client, limits.frames, limits.frames * _FRAMES_BURST_S, told))
+
+    async def rest(self, payer: Payer) -> None:
+        """Waits for as long as who was refused is not read on: over all connections of one address here, one refusal
+        every 2 ms, so that a flood takes little time from others."""
+        key, now = payer.near, self._clock.now()
+        if self._refusals.wait(key, _REFUSALS, now) < _LONGEST_REST_S:
+            self._refusals.take(key, _REFUSALS, now)
+        await asyncio.sleep(self._refusals.wait(key, _REFUSALS, now))
+
+    @asynccontextmanager
+    async def paced(self, payer: Payer) -> AsyncIterator[None]:
+        """Who is refused inside the block rests before it is told."""
+        try:
+            yield
+        except Fault as fault:
+            if fault.code is ErrorCode.TOO_MANY:
+                await self.rest(payer)
+            raise
+
+    def turn(self, payer: Payer) -> None:
+        """Charges credentials for the relay: each verified peer its own, guests of one address together."""
+        limits = self._limits
+        most = limits.turns if payer.verified else limits.guest_turns
+        told = f"more than {most} credentials for the relay in an hour"
+        self._take(_ask("turn", payer.sender, most / 3600, most, told))
 
     def created(self, payer: Payer) -> None:
         """Charges the room that a stored message has made; never refuses."""

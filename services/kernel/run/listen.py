@@ -5,7 +5,8 @@ import socket
 
 from services.kernel.run.settings import StartError
 
-_BACKLOG = 1024
+BACKLOG = 1024
+"""Who asks asyncio to serve says it again: it listens anew, with 100 unless told."""
 
 
 def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
@@ -18,7 +19,7 @@ def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
     family = socket.AF_INET6 if dual or ":" in host else socket.AF_INET
     try:
         return socket.create_server(
-            (host, port), family=family, backlog=_BACKLOG, reuse_port=reuse_port, dualstack_ipv6=dual
+            (host, port), family=family, backlog=BACKLOG, reuse_port=reuse_port, dualstack_ipv6=dual
         )
     except OSError as problem:
         where = f"{host or 'all interfaces'} port {port}"

@@ -17,7 +17,15 @@ from msgspec import Meta
 
 S = TypeVar("S", bound=msgspec.Struct)
 
+STRATEGIES = ("auto", "p2p-only", "webrtc-stun", "relay-safe", "websocket-only", "http-only")
+"""The strategies a page can follow (lan-only is for links between nodes)."""
+
+_TURN_URL = re.compile(
+    r"turns?:(\{host\}|[A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(:[0-9]{1,5})?(\?transport=(udp|tcp))?"
+)
+
 Port = Annotated[int, Meta(ge=0, le=65535)]
+HostName = Annotated[str, Meta(pattern=r"^([A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])?$")]
 
 
 class StartError(Exception):
@@ -65,7 +73,20 @@ class Public(msgspec.Struct, frozen=True):
         tuple[str, ...], Meta(description="Networks whose X-Forwarded-For is believed, comma-separated CIDR.")
     ] = ("127.0.0.0/8", "::1/128")
 
+    strategies: Annotated[
+        tuple[str, ...],
+        Meta(description="Which path strategies people may choose; the first is the default."),
+    ] = STRATEGIES
+    receipts: Annotated[
+        str,
+        Meta(description="on or off: whether pages tell each other what they hold and have read.",
+             pattern="^(on|off)$"),
+    ] = "on"  # fmt: skip
+
     def __post_init__(self) -> None:
+        unknown = [name for name in self.strategies if name not in STRATEGIES]
+        if unknown or not self.strategies:
+            raise ValueError(f"NODE_STRATEGIES: {unknown} is none of {', '.join(STRATEGIES)}")
         for text in self.trusted_proxies:
             try:
                 ipaddress.ip_network(text, strict=False)
@@ -84,6 +105,31 @@ class Limits(msgspec.Struct, frozen=True):
     room_sends: Annotated[int, Meta(description="Messages per second and room.", ge=0)] = 400
     frames: Annotated[int, Meta(description="Other frames and polls per second and peer.", ge=0)] = 100
     rooms: Annotated[int, Meta(description="Rooms created per hour and address.", ge=0)] = 60
+    turns: Annotated[int, Meta(description="TURN credentials per hour and verified peer.", ge=0)] = 120
+    guest_turns: Annotated[
+        int, Meta(description="TURN credentials per hour for guests of an address.", ge=0)
+    ] = 60
+
+
+class TurnServers(msgspec.Struct, frozen=True):
+    """The TURN servers of the node; without URLs it has none."""
+
+    urls: Annotated[
+        tuple[str, ...], Meta(description="turn:{host}:3478?transport=udp and the like, comma-separated.")
+    ] = ()
+    host: Annotated[
+        HostName, Meta(description="What stands for {host}; empty: the host a client asked for.")
+    ] = ""
+    secret: Annotated[str, Meta(description="The secret shared with the TURN servers.")] = ""
+    secret_file: Annotated[str, Meta(description="File with that secret, instead.")] = ""
+    ttl_s: Annotated[int, Meta(description="Seconds that credentials are good for.", ge=600, le=3600)] = 3600
+
+    def __post_init__(self) -> None:
+        for url in self.urls:
+            if not _TURN_URL.fullmatch(url):
+                raise ValueError(f"TURN_URLS: {url!r} is not turn:HOST:PORT or turn:HOST:PORT?transport=udp")
+        if self.urls and not (self.secret or self.secret_file):
+            raise ValueError("TURN_URLS needs TURN_SECRET or TURN_SECRET_FILE")
 
 
 def load(kind: type[S], prefix: str, environ: Mapping[str, str] | None = None) -> S:
@@ -155,3 +201,16 @@ def read_secret(path: str) -> bytes:
     if not re.fullmatch(r"[0-9a-f]{64}", text):
         raise StartError(f"{path} does not hold 64 hex digits")
     return bytes.fromhex(text)
+
+
+def read_turn_secret(turn: TurnServers) -> str:
+    """The secret shared with the TURN servers; raises StartError when its file cannot be read or is empty."""
+    if turn.secret:
+        return turn.secret
+    try:
+        text = Path(turn.secret_file).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise StartError(f"the TURN secret cannot be read: {problem}") from None
+    if not text:
+        raise StartError(f"{turn.secret_file} holds no secret")
+    return text

@@ -3,7 +3,12 @@
 Fields that are None are left out. Unknown fields are ignored by every reader.
 """
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
+
+Count = Annotated[int, Meta(ge=0, le=2**53)]
 
 
 class _Frame(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type"):
@@ -17,6 +22,25 @@ class RosterPeer(msgspec.Struct, frozen=True):
     name: str
     sessions: list[str]
     verified: bool
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """STUN and TURN servers with credentials that end `ttl` seconds after they were given; `POST /turn` gives new."""
+
+    stun: list[str]
+    turn: list[str]
+    username: str
+    credential: str
+    ttl: int
+
+
+class ReceiptRow(msgspec.Struct, frozen=True):
+    """How far one session is: the log up to `got` is in its page, up to `read` it was on its screen."""
+
+    peer_id: str
+    session: str
+    got: int
+    read: int
 
 
 # What a client sends.
@@ -81,7 +105,18 @@ class Ice(Signal, frozen=True, tag="ice", tag_field="type", omit_defaults=True):
     """One trickled ICE candidate (RFC 8838)."""
 
 
-Up = Hello | Send | Ping | Name | Offer | Answer | Ice
+class Receipt(_Frame, frozen=True, tag="receipt"):
+    """How far this session is in this log: it holds everything up to `got`, everything up to `read` was visible.
+
+    Sent when it has changed, at most once a second; what is lower than said before changes nothing.
+    """
+
+    log_id: str
+    got: Count
+    read: Count
+
+
+Up = Hello | Send | Ping | Name | Offer | Answer | Ice | Receipt
 
 
 # What a node sends.
@@ -95,7 +130,10 @@ class Challenge(_Frame, frozen=True, tag="challenge"):
 
 
 class Welcome(_Frame, frozen=True, tag="welcome"):
-    """The join is done and the room's subscription stands; messages after `head` will come."""
+    """The join is done and the room's subscription stands; messages after `head` will come.
+
+    `turn` is null on a node without TURN, and for who has used up the credentials of this hour.
+    """
 
     v: int
     peer_id: str
@@ -105,7 +143,8 @@ class Welcome(_Frame, frozen=True, tag="welcome"):
     floor: int
     now: int
     roster: list[RosterPeer]
-    turn: dict[str, str] | None
+    turn: Turn | None
+    receipts: list[ReceiptRow] = []
 
 
 class Ack(_Frame, frozen=True, tag="ack"):
@@ -165,6 +204,13 @@ class PeerNamed(PeerFrame, frozen=True, tag="peer_named", tag_field="type"):
     """A verified peer changed its shown name."""
 
 
+class Receipts(_Frame, frozen=True, tag="receipts"):
+    """Sessions that have come further in this log, at most one such frame a second; the newest word counts."""
+
+    log_id: str
+    rows: list[ReceiptRow]
+
+
 class FaultFrame(_Frame, frozen=True, tag="fault"):
     """A refusal; `id` names the message it is about, `now` comes with code `clock`."""
 
@@ -207,6 +253,7 @@ Down = (
     | PeerJoined
     | PeerLeft
     | PeerNamed
+    | Receipts
     | FaultFrame
     | RelayedOffer
     | RelayedAnswer

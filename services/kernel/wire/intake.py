@@ -15,7 +15,8 @@ def take(member: Member, env: str, sig: str | None, pk: str | None, now_ms: int)
     """The message that this member may store; raises Fault.
 
     BAD_REQUEST for its form, TOO_LARGE, FORBIDDEN for another room or sender than the bound ones
-    (unless the author's signature holds), CLOCK for a stamp more than 60 s ahead.
+    (unless the author's signature holds) and for what its author keeps off every log, CLOCK for a stamp more
+    than 60 s ahead.
     """
     if len(env) > FRAME_BYTES or len(env.encode()) > FRAME_BYTES:
         raise Fault(ErrorCode.TOO_LARGE, f"an envelope has at most {FRAME_BYTES} bytes")
@@ -23,6 +24,8 @@ def take(member: Member, env: str, sig: str | None, pk: str | None, now_ms: int)
     parsed = envelope.parse(env)
     if parsed.room != member.room:
         raise Fault(ErrorCode.FORBIDDEN, "the envelope is for another room")
+    if not parsed.keep:
+        raise Fault(ErrorCode.FORBIDDEN, "its author wants this message in no log")
     author = _author(member, parsed, sig, pk)
     if parsed.kind == "text":
         check_text(parsed)

@@ -22,5 +22,6 @@ SWEEP_S: Final = 0.5
 QUEUE_MESSAGES: Final = 256
 QUEUE_BYTES: Final = 1024 * 1024
 STUCK_S: Final = 10.0
+RECEIPTS_S: Final = 1.0
 MAIL_COUNT: Final = 64
 MAIL_S: Final = 30

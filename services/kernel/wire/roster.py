@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from services.kernel.model import mac
-from services.kernel.model.errors import ErrorCode, Fault
+from services.kernel.model.errors import ErrorCode, Fault, unavailable
 from services.kernel.model.ids import GUEST_PREFIX, PeerId, RoomId, SessionId, fold
 from services.kernel.model.member import Member
 from services.kernel.wire.frames import RelayedAnswer, RelayedIce, RelayedOffer, RosterPeer
+from services.kernel.wire.receipts import Mark, Word
 from services.kernel.wire.sealed import seal, unseal
 
 Key = tuple[PeerId, SessionId]
@@ -20,7 +21,8 @@ POLL_SESSIONS = 16
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
     """One live session. `via` is socket, reference or poll; `since` is when it came (Unix ms);
-    `address` a keyed tag of the client's address (empty: not counted); `gone` its socket has closed.
+    `address` a keyed tag of the client's address (empty: not counted); `gone` its socket has closed;
+    `challenged` is when its socket was challenged (Unix ms; 0 without a challenge); `mark` how far it is in the log.
     """
 
     peer: PeerId
@@ -31,6 +33,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     since: int
     address: bytes = b""
     gone: bool = False
+    challenged: int = 0
+    mark: Mark | None = None
 
     @property
     def key(self) -> Key:
@@ -38,9 +42,15 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
         return (self.peer, self.session)
 
 
-def entry(member: Member, via: str, since: int, address: bytes = b"") -> Entry:
+def entry(member: Member, via: str, since: int, address: bytes = b"", challenged: int = 0) -> Entry:
     """The roster entry of a member who comes now."""
-    return Entry(member.peer, member.session, member.name, member.verified, via, since, address)
+    session, verified = member.session, member.verified
+    return Entry(member.peer, session, member.name, verified, via, since, address, challenged=challenged)
+
+
+def after(known: Entry | None, now: int) -> int:
+    """When a session comes, if it was known before: later than then, whatever the clocks say."""
+    return now if known is None else max(now, known.since + 1)
 
 
 def field(key: Key) -> str:
@@ -60,6 +70,11 @@ def peers(entries: Iterable[Entry]) -> list[RosterPeer]:
     ]
 
 
+def words(entries: Iterable[Entry]) -> list[Word]:
+    """How far the live sessions are that have said so."""
+    return [(*each.key, each.mark) for each in entries if each.mark is not None and not each.gone]
+
+
 def check_label(label: str, entries: Iterable[Entry]) -> None:
     """Raises Fault(FORBIDDEN) when a verified peer in the room has this id or shown name (docs/security.md S6a)."""
     folded = fold(label)
@@ -73,6 +88,13 @@ def check_owner(key: Key, owner: bool, entries: Mapping[Key, Entry]) -> None:
     known = entries.get(key)
     if not owner and known is not None and not known.gone:
         raise Fault(ErrorCode.FORBIDDEN, "this session is live; it is taken over with its token only")
+
+
+def check_age(newcomer: Entry, entries: Mapping[Key, Entry]) -> None:
+    """Raises Fault(UNAVAILABLE) when the session has a younger socket: a process that was frozen is late."""
+    known = entries.get(newcomer.key)
+    if known is not None and not known.gone and known.challenged > newcomer.challenged:
+        raise unavailable("a younger socket of this session is here")
 
 
 def check_counts(newcomer: Entry, entries: Mapping[Key, Entry], most_sockets: int, most_peers: int) -> None:
@@ -123,6 +145,12 @@ class Doubted(_Event, frozen=True):
     session: SessionId
 
 
+class Marked(_Event, frozen=True):
+    """Sessions have come further in the log, or have read more of it."""
+
+    words: list[Word]
+
+
 class Signalled(_Event, frozen=True):
     """A WebRTC signal; `kind` is offer, answer or ice, `payload` its JSON text."""
 
@@ -156,7 +184,7 @@ RELAYED: dict[str, type[RelayedOffer | RelayedAnswer | RelayedIce]] = {
     "ice": RelayedIce,
 }
 
-Event = Came | Left | Doubted | Signalled
+Event = Came | Left | Doubted | Marked | Signalled
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)

@@ -5,8 +5,9 @@ import msgspec
 from services.kernel.model.errors import ErrorCode, Fault
 from services.kernel.model.ids import parse_name
 from services.kernel.model.member import Member
-from services.kernel.wire import intake
-from services.kernel.wire.frames import Answer, Hello, Ice, Name, Offer, Ping, Pong, Send, Up
+from services.kernel.wire import intake, receipts
+from services.kernel.wire.frames import Answer, Hello, Ice, Name, Offer, Ping, Pong, Receipt, Send, Up
+from services.kernel.wire.receipts import Mark
 from services.kernel.wire.roster import Signalled
 from services.kernel.wire.rows import Received
 
@@ -19,11 +20,11 @@ class Rename(msgspec.Struct, frozen=True):
     name: str
 
 
-Outcome = Received | Pong | Signalled | Rename
+Outcome = Received | Pong | Signalled | Rename | Mark
 
 
 def judge(member: Member, frame: Up, replica: bytes, now_ms: int) -> Outcome:
-    """What to do for this frame: store, answer, relay or rename; raises Fault for what is refused."""
+    """What to do for this frame: store, answer, relay, rename or mark; raises Fault for what is refused."""
     match frame:
         case Send():
             return intake.take(member, frame.env, frame.sig, frame.pk, now_ms)
@@ -35,8 +36,15 @@ def judge(member: Member, frame: Up, replica: bytes, now_ms: int) -> Outcome:
             return Rename(parse_name(frame.name))
         case Offer() | Answer() | Ice():
             return signal(member, frame, replica)
+        case Receipt():
+            return receipts.parse(frame.log_id, frame.got, frame.read)
         case Hello():
             raise Fault(ErrorCode.BAD_REQUEST, "the session has joined already")
+
+
+def receipts_off() -> Fault:
+    """What a receipt is answered where the operator has switched them off."""
+    return Fault(ErrorCode.FORBIDDEN, "receipts are switched off at this node")
 
 
 def signal(member: Member, frame: Offer | Answer | Ice, replica: bytes) -> Signalled:

@@ -56,7 +56,7 @@ class Since(_Ask, frozen=True):
 
 
 class Moved(_Ask, frozen=True):
-    """Every room that grew since the mark; None asks for the mark of now."""
+    """Every room that grew or whose floor rose since the mark; None asks for the mark of now."""
 
     mark: int | None
 
@@ -87,11 +87,11 @@ class Spanned(_Reply, frozen=True):
 
 
 class Grown(_Reply, frozen=True):
-    """Reply to Moved: the log, the new mark, and the head of every room that grew."""
+    """Reply to Moved: the log, the new mark, head and floor of every such room."""
 
     log_id: str
     mark: int
-    rooms: list[tuple[str, int]]
+    rooms: list[tuple[str, int, int]]
 
 
 class Fine(_Reply, frozen=True):

@@ -10,11 +10,11 @@ from services.kernel.wire.rows import Appended, Page, Received, Span
 
 
 class Growth(msgspec.Struct, frozen=True):
-    """Answer to `moved`: the mark of now and the head of every room that grew since the asked mark."""
+    """Answer to `moved`: the mark of now; head and floor of every room that changed since the asked mark."""
 
     log_id: LogId
     mark: int
-    rooms: Sequence[tuple[RoomId, Seq]]
+    rooms: Sequence[tuple[RoomId, Seq, Seq]]
 
 
 class Store(Protocol):
@@ -28,6 +28,7 @@ class Store(Protocol):
     async def append(self, batch: Sequence[Received]) -> Sequence[Appended]:
         """Stores the batch in one transaction, in order; on disk when it returns.
 
+        `at` is the clock's time; see `received_at` for a clock that was set back.
         A (room, sender, id) that is known returns its first seq and time with fresh=False, or
         conflict=True when its digest differs. seq is contiguous per room from 1.
         """
@@ -52,7 +53,7 @@ class Store(Protocol):
         ...
 
     async def moved(self, mark: int | None) -> Growth:
-        """Every room that grew since the mark; None asks only for the mark of now."""
+        """Every room that grew or whose floor rose since the mark; None asks only for the mark of now."""
         ...
 
     async def forget(self, room: RoomId, upto: Seq) -> int:
@@ -66,6 +67,15 @@ class Store(Protocol):
     async def aclose(self) -> None:
         """Ends it; idempotent."""
         ...
+
+
+def received_at(wall_ms: int, last: int, passed_s: float) -> int:
+    """When a message came into a room whose last one came at `last`, so many seconds ago: never earlier.
+
+    Behind a clock that was set back, time goes on at half speed until the clock has caught up: by whole seconds
+    (`since`) the messages of a stopped time could not be told apart.
+    """
+    return wall_ms if wall_ms >= last else last + int(passed_s * 500)
 
 
 def reset_reason(log_id: LogId, floor: Seq, head: Seq, cursor: Cursor | None) -> str | None:

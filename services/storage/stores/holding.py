@@ -39,14 +39,14 @@ class Holding:
         )
 
     def marked(self, log_id: LogId) -> int:
-        """How many rows this log had ever taken when they were last noted; 0 when the mark is another log's."""
+        """How far this log had come when that was last noted; 0 when the mark is another log's."""
         found = _MARK.fullmatch(os.pread(self._mark, 64, 0))
         return int(found[2]) if found is not None and found[1] == log_id.encode() else 0
 
-    def note(self, log_id: LogId, rows: int) -> None:
-        """Notes that so many rows are durable. Not synced: a mark that lost its last steps claims less, never more."""
+    def note(self, log_id: LogId, mark: int) -> None:
+        """Notes what is durable. Not synced: a mark that lost its last steps claims less, never more."""
         with contextlib.suppress(OSError):  # a full disk: the mark stays behind
-            os.pwrite(self._mark, b"%s %020d\n" % (log_id.encode(), rows), 0)
+            os.pwrite(self._mark, b"%s %020d\n" % (log_id.encode(), mark), 0)
 
     def close(self) -> None:
         """Lets the database go."""

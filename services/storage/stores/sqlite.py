@@ -11,18 +11,20 @@ from typing import TypeVar
 import msgspec
 import structlog
 
+from services.kernel.model.clock import Clock
 from services.kernel.model.errors import unavailable
 from services.kernel.model.ids import Cursor, LogId, RoomId, Seq
 from services.kernel.wire.rows import Appended, Page, Received, Row, Span
-from services.storage.stores.base import Growth, reset_reason
+from services.storage.stores.base import Growth, received_at, reset_reason
 from services.storage.stores.holding import Holding
 from services.storage.stores.sqlite_file import (
     connect,
     epoch_of,
     floor_of,
     head_of,
+    last_mark,
     migrate,
-    rows_taken,
+    next_mark,
     take_over,
     version_of,
     write_again,
@@ -34,16 +36,28 @@ _SLOW_COMMIT_S = 0.005
 _KNOWN_ROOMS = 50_000
 _COLUMNS = "m.seq, m.at, m.sender, m.id, m.kind, m.env, m.sig, s.pk"
 _FROM = "FROM message m LEFT JOIN sender s ON s.peer = m.sender"
+_MOVED = """
+    SELECT moved.room, max(moved.seq, ifnull(f.seq, 0)), ifnull(f.seq, 0)
+    FROM (SELECT room, max(seq) AS seq FROM
+            (SELECT room, seq FROM message WHERE rowid>? AND rowid<=?
+             UNION ALL
+             SELECT room, (SELECT ifnull(max(seq), 0) FROM message m WHERE m.room=risen.room)
+             FROM floor risen WHERE mark>? AND mark<=?)
+          GROUP BY room) moved
+    LEFT JOIN floor f ON f.room=moved.room
+"""
 
 log = structlog.get_logger()
 
 
 class _Stand(msgspec.Struct):
-    """Where a room stands: head seq, receive time of the head, own origin counter."""
+    """Where a room stands: head seq, receive time of the head, own origin counter; `moment` is when `at` was reached,
+    by the monotonic clock."""
 
     head: int
     at: int
     oseq: int
+    moment: float
 
 
 class Replaced(Exception):
@@ -53,8 +67,8 @@ class Replaced(Exception):
 class SqliteStore:
     """A Store in one file. Open it with `open_sqlite`."""
 
-    def __init__(self, path: Path, holding: Holding, wall_ms: Callable[[], int]) -> None:
-        self._wall_ms = wall_ms
+    def __init__(self, path: Path, holding: Holding, clock: Clock) -> None:
+        self._clock = clock
         self._holding = holding
         self._writer = connect(path)
         write_again(self._writer, path)
@@ -121,7 +135,7 @@ class SqliteStore:
                 log.error("store.refused", problem=str(problem))
                 raise unavailable(f"the database refuses to write: {problem}") from problem
             raise
-        self._holding.note(self._log_id, rows_taken(self._writer))
+        self._holding.note(self._log_id, last_mark(self._writer))
         return result
 
     def _append(self, batch: Sequence[Received]) -> Sequence[Appended]:
@@ -129,7 +143,9 @@ class SqliteStore:
 
     def _insert(self, message: Received) -> Appended:
         stand = self._stands.get(message.room) or self._restore(message.room)
-        seq, at, oseq = stand.head + 1, max(stand.at, self._wall_ms()), stand.oseq + 1
+        now = self._clock.now()
+        at = received_at(self._clock.wall_ms(), stand.at, now - stand.moment)
+        seq, oseq = stand.head + 1, stand.oseq + 1
         done = self._writer.execute(
             "INSERT INTO message (room, seq, at, sender, id, kind, digest, env, sig)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (room, sender, id) DO NOTHING",
@@ -143,7 +159,9 @@ class SqliteStore:
         )
         if message.pk is not None:
             self._writer.execute("INSERT OR IGNORE INTO sender VALUES (?, ?)", (message.sender, message.pk))
-        stand.head, stand.at, stand.oseq = seq, at, oseq
+        if at > stand.at:
+            stand.at, stand.moment = at, now
+        stand.head, stand.oseq = seq, oseq
         return Appended(self._log_id, Seq(seq), at, fresh=True)
 
     def _known(self, message: Received) -> Appended:
@@ -160,7 +178,7 @@ class SqliteStore:
         (oseq,) = self._writer.execute(
             "SELECT ifnull(max(oseq), 0) FROM origin WHERE room=? AND log_id=?", (room, self._log_id)
         ).fetchone()
-        stand = self._stands[room] = _Stand(head, at, oseq)
+        stand = self._stands[room] = _Stand(head, at, oseq, self._clock.now())
         return stand
 
     def _forget(self, room: RoomId, upto: Seq) -> int:
@@ -169,7 +187,10 @@ class SqliteStore:
         if upto <= floor_of(self._writer, room):
             return 0
         gone = self._writer.execute("DELETE FROM message WHERE room=? AND seq<=?", (room, upto)).rowcount
-        self._writer.execute("INSERT OR REPLACE INTO floor VALUES (?, ?, ?)", (room, upto, at))
+        self._writer.execute(
+            "INSERT OR REPLACE INTO floor (room, seq, at, mark) VALUES (?, ?, ?, ?)",
+            (room, upto, at, next_mark(self._writer)),
+        )
         return gone
 
     def _read(self, work: Callable[[], T]) -> T:
@@ -238,17 +259,16 @@ class SqliteStore:
         raise AssertionError("a second in which rows stand has an end")
 
     async def moved(self, mark: int | None) -> Growth:
-        """See Store.moved; the mark is the last rowid."""
+        """See Store.moved; the mark is `last_mark`."""
         return self._read(lambda: self._moved(mark))
 
     def _moved(self, mark: int | None) -> Growth:
-        (last,) = self._reader.execute("SELECT ifnull(max(rowid), 0) FROM message").fetchone()
+        last = last_mark(self._reader)
         if mark is None:
             return Growth(self._log_id, last, [])
-        grown = self._reader.execute(
-            "SELECT room, max(seq) FROM message WHERE rowid>? AND rowid<=? GROUP BY room", (mark, last)
-        )
-        return Growth(self._log_id, max(mark, last), [(RoomId(room), Seq(seq)) for room, seq in grown])
+        found = self._reader.execute(_MOVED, (mark, last, mark, last))
+        rooms = [(RoomId(room), Seq(head), Seq(floor)) for room, head, floor in found]
+        return Growth(self._log_id, max(mark, last), rooms)
 
     async def aclose(self) -> None:
         """See Store.aclose."""
@@ -260,7 +280,7 @@ class SqliteStore:
             self._holding.close()
 
 
-def open_sqlite(path: Path, wall_ms: Callable[[], int]) -> SqliteStore:
+def open_sqlite(path: Path, clock: Clock) -> SqliteStore:
     """The store in this file, made when missing.
 
     Raises StoreInUse when another process holds it (the holder's pid is in the text), OSError or
@@ -269,7 +289,7 @@ def open_sqlite(path: Path, wall_ms: Callable[[], int]) -> SqliteStore:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     holding = Holding(path)
     try:
-        return SqliteStore(path, holding, wall_ms)
+        return SqliteStore(path, holding, clock)
     except BaseException:
         holding.close()
         raise

@@ -35,10 +35,16 @@ def version_of(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
-def rows_taken(db: sqlite3.Connection) -> int:
-    """How many rows this file has ever taken."""
+def last_mark(db: sqlite3.Connection) -> int:
+    """Counts every row that this file has ever taken, and every floor that rose; never sinks."""
     row = db.execute("SELECT seq FROM sqlite_sequence WHERE name='message'").fetchone()
     return int(row[0]) if row else 0
+
+
+def next_mark(db: sqlite3.Connection) -> int:
+    """Counts one more; no row will have this number."""
+    db.execute("UPDATE sqlite_sequence SET seq = seq + 1 WHERE name='message'")
+    return last_mark(db)
 
 
 def epoch_of(db: sqlite3.Connection) -> int:
@@ -50,11 +56,11 @@ def take_over(db: sqlite3.Connection, holding: Holding) -> int:
     """Begins an epoch, which ends every earlier writer's. A file that is behind its mark was put back to an
     earlier state: its next rows would reuse numbers that readers hold, so it becomes another log."""
     db.execute("BEGIN IMMEDIATE")
-    log_id, taken = LogId(db.execute("SELECT log_id FROM log").fetchone()[0]), rows_taken(db)
+    log_id, stands = LogId(db.execute("SELECT log_id FROM log").fetchone()[0]), last_mark(db)
     marked = holding.marked(log_id)
-    if taken < marked:
+    if stands < marked:
         db.execute("UPDATE log SET log_id=?", (secrets.token_hex(8),))
-        log.warning("store.restored", rows=taken, rows_before=marked)
+        log.warning("store.restored", mark=stands, mark_before=marked)
     db.execute("UPDATE epoch SET number = number + 1")
     epoch = epoch_of(db)
     db.execute("COMMIT")

@@ -20,11 +20,12 @@ class Opened(msgspec.Struct, frozen=True, tag="opened"):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """A dial has failed: one word for what happened, and the evidence for a person to read."""
+    """A dial has failed: one word for what happened, the evidence for a person to read, and the spread of its rest."""
 
     rung: str
     what: str
     evidence: str
+    spread: float = 0.0
 
 
 class Closed(msgspec.Struct, frozen=True, tag="closed"):
@@ -32,6 +33,7 @@ class Closed(msgspec.Struct, frozen=True, tag="closed"):
 
     rung: str
     evidence: str
+    spread: float = 0.0
 
 
 class Sampled(msgspec.Struct, frozen=True, tag="sampled"):

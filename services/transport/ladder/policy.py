@@ -47,7 +47,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     a climb (rule 1) and before a standby is warmed (rule 4). `retry` is how long a better link that
     was put down rests (rule 3), and the longest time between two wake-ups. `standbys` links are kept
     warm beside the one in use (rule 4). A dial may take `deadline`; rests run from `rest`, the
-    shortest, to `longest` (rule 5). `patience` bad samples taint a link (rule 6).
+    shortest, to `longest` (rule 5). `patience` bad samples taint a link (rule 6). `crowd` is the driver's:
+    the longest time that it keeps back the end of a link which ended for many at once.
     """
 
     rungs: tuple[Place, ...]
@@ -59,6 +60,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     rest: int = 2_000
     longest: int = 60_000
     patience: int = 3
+    crowd: int = 1_000
 
 
 def allowed(strategy: str, rungs: Sequence[Place]) -> tuple[str, ...]:

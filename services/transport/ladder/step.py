@@ -6,7 +6,10 @@ The driver's side of the contract:
 
 - `HangUp(rung)` ends that rung's dial or link, whichever there is; no event about it follows.
 - `Dial(rung)` is answered by one `Opened` or one `Failed`; an opened link ends with one `Closed`.
-- A `Tick` comes at `wake` at the latest. Jitter on rests is the driver's: it may tick later.
+- A `Tick` comes at `wake` at the latest.
+- What ended carries a `spread`, drawn anew from 0 to 1: it is what keeps many clients of one node from
+  coming back in the same instant. A link that ended for many at once (close 1012) is told of `spread`
+  times `crowd` late, so that also the next rung is not taken by all of them in the same instant.
 
 The nine rules, where the table leaves room:
 
@@ -20,11 +23,12 @@ The nine rules, where the table leaves room:
    came into use, so that they never compete with it. A resting rung does not hold a standby's
    place. What is neither better nor a standby is hung up, unless the ladder keeps its links.
 5. The rest doubles with each failure, and also when a link is lost before its first good sample:
-   an open link is not a live link. A good sample forgets the failures.
+   an open link is not a live link. A good sample forgets the failures. A rest lasts up to twice that
+   long, as the `spread` of what ended says, but never longer than the longest.
 6. Bad samples count up to `patience` and good ones back to zero; the two ends set and clear the
    taint. While every link is tainted all rungs are wanted.
 7. Losing the last link starts a climb of the rungs that do not rest; no rest lasts longer than the
-   shortest, also that of the rung just lost.
+   shortest with its spread, also that of the rung just lost.
 8. A changed strategy or card hangs up what is no longer allowed and starts a climb without rests.
 9. When the other end dials a rung (`Called`), it is dialled here too, now and whatever rests: what
    the two ends build is one link. A link or dial held until then is the other end's no longer, so
@@ -49,6 +53,7 @@ from services.transport.ladder.events import (
     StrategyChanged,
     Tick,
 )
+from services.transport.ladder.policy import Config
 from services.transport.ladder.state import (
     Dialing,
     Ladder,
@@ -107,10 +112,10 @@ def _hear(state: Ladder, event: Event, now: int) -> _Heard:
             return _Heard(state)
         case Opened(rung=name):
             return _opened(state, name, now)
-        case Failed(rung=name, what=what, evidence=evidence):
-            return _lost(state, name, Outcome(what, evidence, now))
-        case Closed(rung=name, evidence=evidence):
-            return _lost(state, name, Outcome("closed", evidence, now))
+        case Failed(rung=name, what=what, evidence=evidence, spread=spread):
+            return _lost(state, name, Outcome(what, evidence, now), spread)
+        case Closed(rung=name, evidence=evidence, spread=spread):
+            return _lost(state, name, Outcome("closed", evidence, now), spread)
         case Sampled(rung=name, good=good):
             return _sampled(state, name, good)
         case Called(rung=name):
@@ -127,7 +132,7 @@ def _refilter(state: Ladder, names: tuple[str, ...], now: int) -> _Heard:
     ended = tuple(
         rung.name for rung in state.rungs if rung.name not in allowed and isinstance(rung.phase, Up | Dialing)
     )
-    return _Heard(_climb(_made_ready(replace(state, allowed=allowed), ended, now), now, forgive=True), ended)
+    return _Heard(_climb(_made_ready(replace(state, allowed=allowed), ended, now), now), ended)
 
 
 def _opened(state: Ladder, name: str, now: int) -> _Heard:
@@ -140,14 +145,14 @@ def _opened(state: Ladder, name: str, now: int) -> _Heard:
     return _Heard(swap(state, replace(rung, phase=Up(0, False), outcome=Outcome("opened", "", now))))
 
 
-def _lost(state: Ladder, name: str, outcome: Outcome) -> _Heard:
+def _lost(state: Ladder, name: str, outcome: Outcome, spread: float) -> _Heard:
     """Rule 5 for a dial or a link that ended by itself, and rule 7 when it was the last link."""
     rung = find(state, name)
     if rung is None or not isinstance(rung.phase, Up | Dialing):
         return _Heard(state)
-    rested = swap(state, _rested(state, rung, outcome))
+    rested = swap(state, _rested(state.config, rung, outcome, spread))
     last = is_up(rung) and not any(map(is_up, rested.rungs))
-    return _Heard(_climb(rested, outcome.at, forgive=False) if last else rested)
+    return _Heard(_climb(rested, outcome.at, _pause(state.config, 0, spread)) if last else rested)
 
 
 def _sampled(state: Ladder, name: str, good: bool) -> _Heard:
@@ -168,7 +173,7 @@ def _called(state: Ladder, name: str, now: int) -> _Heard:
         return _Heard(state)
     freed = _made_ready(state, (name,), now)
     last = is_up(rung) and not any(map(is_up, freed.rungs))
-    climbing = _climb(freed, now, forgive=False) if last else freed
+    climbing = _climb(freed, now, state.config.rest) if last else freed
     ended = (name,) if isinstance(rung.phase, Up | Dialing) else ()
     return _Heard(_made_ready(climbing, (name,), now), ended)
 
@@ -182,25 +187,24 @@ def _reconsider(state: Ladder, now: int) -> _Heard:
     ended = tuple(
         rung.name for rung in state.rungs if isinstance(rung.phase, Dialing) and rung.phase.deadline < settled
     )
-    return _Heard(_climb(_made_ready(state, ended, now), now, forgive=True), ended)
+    return _Heard(_climb(_made_ready(state, ended, now), now), ended)
 
 
-def _climb(state: Ladder, now: int, *, forgive: bool) -> Ladder:
+def _climb(state: Ladder, now: int, shortest: int | None = None) -> Ladder:
     """Rule 1: gives the allowed rungs without link or dial their turn, a stagger apart.
 
-    With `forgive` rests end, else they only shrink to the shortest. A turn that is already nearer
-    stays.
+    Rests end, or shrink to `shortest` when that is given. A turn that is already nearer stays.
     """
     turn = now
     rungs = []
     for rung in state.rungs:
         match rung.phase:
-            case Resting(due=due) if not forgive and rung.name in state.allowed:
-                rungs.append(replace(rung, phase=Resting(min(due, now + state.config.rest)), tries=1))
+            case Resting(due=due) if shortest is not None and rung.name in state.allowed:
+                rungs.append(replace(rung, phase=Resting(min(due, now + shortest)), tries=1))
             case Ready(due=due) | Resting(due=due) if rung.name in state.allowed:
                 nearer = isinstance(rung.phase, Ready) and now < due < turn
                 phase = Ready(due if nearer else turn)
-                rungs.append(replace(rung, phase=phase, tries=0 if forgive else rung.tries))
+                rungs.append(replace(rung, phase=phase, tries=0 if shortest is None else rung.tries))
                 turn += state.config.stagger
             case Dialing():
                 rungs.append(rung)
@@ -215,7 +219,7 @@ def _fail_overdue(state: Ladder, now: int) -> _Heard:
     late = [rung for rung in state.rungs if isinstance(rung.phase, Dialing) and rung.phase.deadline <= now]
     outcome = Outcome("overdue", f"no answer within {state.config.deadline} ms", now)
     for rung in late:
-        state = swap(state, _rested(state, rung, outcome))
+        state = swap(state, _rested(state.config, rung, outcome, 0))
     return _Heard(state, tuple(rung.name for rung in late))
 
 
@@ -284,7 +288,11 @@ def _made_ready(state: Ladder, names: tuple[str, ...], now: int) -> Ladder:
     return replace(state, rungs=rungs)
 
 
-def _rested(state: Ladder, rung: Rung, outcome: Outcome) -> Rung:
-    """Rule 5: twice as long with each failure."""
-    pause = min(state.config.longest, state.config.rest << min(rung.tries, _MOST_DOUBLINGS))
-    return Rung(rung.name, Resting(outcome.at + pause), rung.tries + 1, outcome)
+def _rested(config: Config, rung: Rung, outcome: Outcome, spread: float) -> Rung:
+    due = outcome.at + _pause(config, rung.tries, spread)
+    return Rung(rung.name, Resting(due), rung.tries + 1, outcome)
+
+
+def _pause(config: Config, tries: int, spread: float) -> int:
+    """Rule 5: how long a rest lasts after so many failures before."""
+    return min(config.longest, int((config.rest << min(tries, _MOST_DOUBLINGS)) * (1 + spread)))

@@ -179,7 +179,7 @@ async def test_another_log_is_a_reset_to_its_head() -> None:
         await say(node, "a", "b")
         await asyncio.sleep(2 * SWEEP_S)
         reader = Reader(feed)
-        node.storage.store = fresh = MemoryStore(node.clock.wall_ms)
+        node.storage.store = fresh = MemoryStore(node.clock)
         await fresh.append([received("x")])
         await asyncio.sleep(2 * SWEEP_S)
         assert (reader.resets, reader.seqs) == (["log"], [])
@@ -274,3 +274,34 @@ async def test_hints_that_come_while_the_feed_opens_are_not_lost() -> None:
                 start, reader = feed.place.last, Reader(feed)
                 await asyncio.sleep(2 * SWEEP_S)
         assert reader.seqs == list(range(start + 1, 21))
+
+
+@in_virtual_time
+async def test_what_was_forgotten_is_not_given_from_memory_after_a_sweep() -> None:
+    async with running_node() as node, node.process() as (_, feeds), feeds.use(ROOM) as feed:
+        await say(node, "a", "b", "c")
+        await asyncio.sleep(2 * SWEEP_S)
+        reads = len(node.storage.reads)
+        assert [row.seq for row in feed.recent(Seq(0)) or []] == [1, 2, 3]
+        await node.store.forget(ROOM, Seq(2))
+        await asyncio.sleep(SWEEP_S + 0.01)
+        assert feed.floor == 2
+        assert [feed.recent(Seq(0)), feed.recent(Seq(1))] == [None, None]
+        assert [row.seq for row in feed.recent(Seq(2)) or []] == [3]
+        await node.store.forget(ROOM, Seq(3))
+        await asyncio.sleep(SWEEP_S + 0.01)
+        assert (feed.floor, feed.recent(Seq(2)), feed.recent(Seq(3))) == (3, None, [])
+        assert len(node.storage.reads) == reads
+
+
+@in_virtual_time
+async def test_a_reader_below_what_grew_and_was_forgotten_unheard_is_reset() -> None:
+    async with running_node() as node, node.process() as (_, feeds), feeds.use(ROOM) as feed:
+        await say(node, "a")
+        await asyncio.sleep(2 * SWEEP_S)
+        reader = Reader(feed)
+        node.hub.cut()
+        await say(node, "lost", "lost too")
+        await node.store.forget(ROOM, Seq(3))
+        await asyncio.sleep(SWEEP_S + 0.01)
+        assert (reader.resets, reader.seqs, feed.place.last, feed.floor) == (["below_floor"], [], 3, 3)

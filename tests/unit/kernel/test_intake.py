@@ -180,3 +180,10 @@ def test_the_clock_is_the_last_thing_that_is_judged() -> None:
         take(ANN.envelope(), now=0)
     with refused(ErrorCode.BAD_REQUEST):
         take(GUS.envelope(" "), now=0)
+
+
+def test_what_its_author_keeps_off_every_log_goes_in_by_nobody() -> None:
+    env = ANN.envelope()[:-1] + ',"keep":false}'
+    for by in (ANN, BEN):
+        with refused(ErrorCode.FORBIDDEN, "in no log"):
+            take(env, by=by, sig=ANN.seal(env), pk=ANN.pk)

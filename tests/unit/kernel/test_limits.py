@@ -230,3 +230,46 @@ async def test_strangers_without_number_cost_bounded_memory() -> None:
         for number in range(30_000):
             process.frame(guest(f"g{number}"))
         assert len(process._ledger) <= 10_000
+
+
+@in_virtual_time
+async def test_refusals_of_one_address_are_paced_together_and_others_are_not() -> None:
+    async with node() as flooded:
+        (process,) = flooded.processes
+        now = asyncio.get_running_loop().time
+
+        async def refused_again_and_again(who: Payer, times: int) -> float:
+            for _ in range(times):
+                await process.rest(who)
+            return now()
+
+        began = now()
+        many = (refused_again_and_again(peer(f"tab {n}", HERE), 10) for n in range(50))
+        *_, other = await asyncio.gather(*many, refused_again_and_again(peer("once", THERE), 1))
+        assert now() - began == pytest.approx(500 / 500, rel=0.05)
+        assert other - began == pytest.approx(1 / 500, rel=0.05)
+
+
+@in_virtual_time
+async def test_nobody_who_was_refused_waits_longer_than_a_second_for_the_others_of_its_address() -> None:
+    async with node() as flooded:
+        (process,) = flooded.processes
+        async with asyncio.timeout(1.1):
+            await asyncio.gather(*(process.rest(peer(f"{number}", HERE)) for number in range(5_000)))
+
+
+@in_virtual_time
+async def test_only_who_is_refused_for_too_many_rests() -> None:
+    async with node() as flooded:
+        (process,) = flooded.processes
+        began = asyncio.get_running_loop().time()
+        async with process.paced(peer("fine")):
+            pass
+        with pytest.raises(Fault):
+            async with process.paced(peer("wrong")):
+                raise Fault(ErrorCode.FORBIDDEN, "no")
+        assert asyncio.get_running_loop().time() == began
+        with pytest.raises(Fault):
+            async with process.paced(peer("flood")):
+                raise Fault(ErrorCode.TOO_MANY, "no", retry=1)
+        assert asyncio.get_running_loop().time() == pytest.approx(began + 0.002)

@@ -20,8 +20,8 @@ def entry(who: Person = ANN, session: str = "a", **fields: object) -> Entry:
 
 
 def test_an_entry_says_who_came_and_how() -> None:
-    made = roster.entry(ANN.member(), POLL, 5, b"tag")
-    assert made == Entry(ANN.peer, ANN.session, "Ann", True, "poll", 5, b"tag", False)
+    made = roster.entry(ANN.member(), POLL, 5, b"tag", 4)
+    assert made == Entry(ANN.peer, ANN.session, "Ann", True, "poll", 5, b"tag", False, 4)
     assert made.key == (ANN.peer, ANN.session)
     assert not roster.entry(GUS.member(), SOCKET, 5).verified
 
@@ -34,6 +34,23 @@ def test_a_live_session_is_its_owner_s() -> None:
     roster.check_owner(gus.key, True, live)
     roster.check_owner(gus.key, False, gone)
     roster.check_owner((gus.peer, SessionId("b")), False, live)
+
+
+def test_only_a_younger_socket_takes_a_live_session_over() -> None:
+    held = entry(challenged=5_000)
+    live, gone = {held.key: held}, {held.key: msgspec.structs.replace(held, gone=True)}
+    with refused(ErrorCode.UNAVAILABLE, "a younger socket"):
+        roster.check_age(entry(challenged=4_999), live)
+    roster.check_age(entry(challenged=5_000), live)
+    roster.check_age(entry(challenged=4_999), gone)
+    roster.check_age(entry(session="b", challenged=4_999), live)
+    roster.check_age(entry(challenged=4_999), {held.key: entry(via=POLL, since=6_000)})
+
+
+def test_who_comes_back_comes_later_whatever_the_clock_says() -> None:
+    assert roster.after(None, 5) == 5
+    assert roster.after(entry(), 5) == 1_001
+    assert roster.after(entry(), 2_000) == 2_000
 
 
 def test_every_session_has_a_field_of_its_own() -> None:

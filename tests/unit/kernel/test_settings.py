@@ -123,6 +123,15 @@ def test_proxies_are_networks(text: str) -> None:
         load(Public, "NODE_", PUBLIC | {"NODE_TRUSTED_PROXIES": text})
 
 
+def test_strategies_are_known_ones() -> None:
+    assert load(Public, "NODE_", PUBLIC | {"NODE_STRATEGIES": "http-only,auto"}).strategies == (
+        "http-only",
+        "auto",
+    )
+    with pytest.raises(StartError, match=r"^NODE_STRATEGIES: .*telepathy"):
+        load(Public, "NODE_", PUBLIC | {"NODE_STRATEGIES": "auto,telepathy"})
+
+
 def test_the_variable_of_a_field() -> None:
     assert variable(int, "port", "GATEWAY_") == "GATEWAY_PORT"
     assert variable(Annotated[int, Meta(ge=0)], "port", "GATEWAY_") == "GATEWAY_PORT"

@@ -24,7 +24,7 @@ REPLIES = [
     ),
     api.Paged(2, Page(LogId("0" * 16), Seq(0), Seq(0), [], "log")),
     api.Spanned(3, Span(LogId("0" * 16), Seq(1), Seq(2), 7)),
-    api.Grown(4, "0" * 16, 9, [("room", 3)]),
+    api.Grown(4, "0" * 16, 9, [("room", 3, 1)]),
     api.Fine(5),
     api.Refused(6, "unavailable", "text", 1.0),
 ]

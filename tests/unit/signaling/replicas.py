@@ -17,7 +17,7 @@ from tests.fakes.socket import Found, Socket
 
 
 class Client:
-    """One socket that has joined at one replica."""
+    """One socket that has joined at one replica; `age` is how long ago (ms) it was challenged."""
 
     def __init__(
         self,
@@ -25,9 +25,10 @@ class Client:
         who: Person,
         session: str | None,
         *,
-        reference: bool,
-        address: bytes,
-        owner: bool,
+        reference: bool = False,
+        address: bytes = b"",
+        owner: bool = True,
+        age: int = 0,
     ) -> None:
         self.replica, self.socket = replica, Socket()
         member = who.member()
@@ -35,7 +36,15 @@ class Client:
             member = msgspec.structs.replace(member, session=SessionId(session))
         since = replica.node.clock.wall_ms()
         outlet = Outlet(self.socket.connection)
-        self.link = Link(member, outlet, reference=reference, since=since, address=address, owner=owner)
+        self.link = Link(
+            member,
+            outlet,
+            reference=reference,
+            since=since,
+            address=address,
+            owner=owner,
+            challenged=since - age,
+        )
         self.using = AsyncExitStack()
         self.room: Room
 

@@ -218,7 +218,7 @@ async def test_a_log_that_was_replaced_is_a_reset_for_everybody() -> None:
         await asyncio.sleep(0.6)
         (one, _), (two, _) = here.join(), here.join(0)
         await asyncio.sleep(0.6)
-        fresh = here.node.storage.store = MemoryStore(here.node.clock.wall_ms)
+        fresh = here.node.storage.store = MemoryStore(here.node.clock)
         await fresh.append([received("other")])
         await asyncio.sleep(1.1)
         for socket in (one, two):

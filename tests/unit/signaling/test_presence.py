@@ -76,6 +76,27 @@ async def test_a_session_that_comes_back_to_another_replica_never_left() -> None
         assert (ben.heard(), gus.heard(), back.socket.closed) == ([], [], None)
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+@in_virtual_time
+async def test_a_session_that_comes_back_under_an_earlier_time_is_here(elsewhere: bool) -> None:
+    """The node's clock was set back while it was away; its entry of before must not stand for it."""
+    async with replicas() as (here, there):
+        ann, ben = await here.join(ANN), await here.join(BEN)
+        await asyncio.sleep(1)
+        await ann.go()
+        ben.heard()
+        await asyncio.sleep(1)
+        here.node.clock.wall_ms = lambda: 5  # type: ignore[method-assign]
+        back = await (there if elsewhere else here).join(ANN)
+        await asyncio.sleep(60)
+        for replica in (here, there):
+            gus = await replica.join(GUS)
+            entry = gus.room.view.entries[back.link.key]
+            assert (entry.gone, back.socket.closed) == (False, None)
+            await gus.go()
+        assert "Ann left" not in ben.heard()
+
+
 @in_virtual_time
 async def test_a_reload_is_a_new_session_beside_the_old_one_until_that_is_gone() -> None:
     async with replicas() as (here, there):

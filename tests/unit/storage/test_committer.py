@@ -27,7 +27,7 @@ class HeldStore(MemoryStore):
     """A store whose commits take as long as the test wants; `batches` says when which ids were begun."""
 
     def __init__(self) -> None:
-        super().__init__(LoopClock().wall_ms)
+        super().__init__(LoopClock())
         self.gate = asyncio.Event()
         self.gate.set()
         self.batches: list[tuple[float, list[str]]] = []

@@ -51,9 +51,9 @@ def _told(chance: Random, state: Ladder) -> Event:
     if draw < 30:
         return Opened(rung)
     if draw < 42:
-        return Failed(rung, "refused", "")
+        return Failed(rung, "refused", "", chance.randrange(256) / 256)
     if draw < 54:
-        return Closed(rung, "")
+        return Closed(rung, "", chance.randrange(256) / 256)
     if draw < 84:
         return Sampled(rung, chance.random() < 0.4)
     if draw < 91:

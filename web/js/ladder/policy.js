@@ -20,6 +20,7 @@
  * @property {number} rest rule 5: the first, shortest rest
  * @property {number} longest rule 5: the longest rest
  * @property {number} patience rule 6: bad samples that taint a link
+ * @property {number} crowd the driver's: the longest time that it keeps back the end of a link which ended for many at once
  */
 
 /** @type {readonly Place[]} */
@@ -56,6 +57,7 @@ export const DEFAULTS = Object.freeze({
   rest: 2_000,
   longest: 60_000,
   patience: 3,
+  crowd: 1_000,
 });
 
 /**
@@ -70,12 +72,15 @@ export const NODE_LADDER = Object.freeze({
 });
 
 /**
- * The ladder from this page to one session of somebody else; the ladder to the node is the floor below it.
+ * The ladder from this page to one session of somebody else; the ladder to the node is the floor below it, and its
+ * socket the warm standby of them all: a relayed link kept beside every direct one costs more than it brings
+ * (docs/decisions/011-mesh-ceiling.md).
  *
  * @type {Readonly<Config>}
  */
 export const PEER_LADDER = Object.freeze({
   ...DEFAULTS,
+  standbys: 0,
   rungs: RUNGS.filter(({ name }) => name === "webrtc-stun" || name === "webrtc-turn"),
 });
 
@@ -109,18 +114,35 @@ export function allowedToNode(strategy, rungs) {
 
 /**
  * What a page does under a strategy, or with one rung forced: the rungs that may reach other pages, those that may
- * reach the node, and whether messages go into the node's log at all.
+ * reach the node, whether messages go into the node's log at all, and whether they go there only after the direct
+ * copy had its turn: where nothing but a direct rung may carry them, the log's copy is for the record.
  *
+ * @typedef {{peers: string[], node: string[], keeps: boolean, after: boolean}} Plan
+ */
+
+/**
  * @param {string} strategy
  * @param {string | null} [forced] one rung, which then carries the messages alone
- * @returns {{peers: string[], node: string[], keeps: boolean}}
+ * @returns {Plan}
  */
 export function plan(strategy, forced = null) {
   const toPeers = allowed(strategy, PEER_LADDER.rungs);
-  const toNode = allowedToNode(strategy, NODE_LADDER.rungs);
-  if (forced === null) return { peers: toPeers, node: toNode, keeps: strategy !== "p2p-only" };
-  const only = (/** @type {readonly Place[]} */ rungs) => rungs.map(({ name }) => name).filter((name) => name === forced);
-  const node = only(NODE_LADDER.rungs);
-  const all = NODE_LADDER.rungs.map(({ name }) => name);
-  return { peers: only(PEER_LADDER.rungs), node: node.length > 0 ? node : all, keeps: true };
+  const toNode = allowed(strategy, NODE_LADDER.rungs);
+  if (forced !== null) return forcedPlan(forced);
+  const node = allowedToNode(strategy, NODE_LADDER.rungs);
+  return { peers: toPeers, node, keeps: strategy !== "p2p-only", after: toPeers.length > 0 && toNode.length === 0 };
 }
+
+/**
+ * @param {string} rung
+ * @returns {Plan}
+ */
+function forcedPlan(rung) {
+  const only = (/** @type {Readonly<Config>} */ ladder) => namesOf(ladder).filter((name) => name === rung);
+  const node = only(NODE_LADDER);
+  const peers = only(PEER_LADDER);
+  return { peers, node: node.length > 0 ? node : namesOf(NODE_LADDER), keeps: true, after: peers.length > 0 };
+}
+
+/** @type {(ladder: Readonly<Config>) => string[]} */
+const namesOf = ({ rungs }) => rungs.map(({ name }) => name);

@@ -7,7 +7,10 @@
  *
  * - `hang_up(rung)` ends that rung's dial or link, whichever there is; no event about it follows.
  * - `dial(rung)` is answered by one `opened` or one `failed`; an opened link ends with one `closed`.
- * - A `tick` comes at `wake` at the latest. Jitter on rests is the driver's: it may tick later.
+ * - A `tick` comes at `wake` at the latest.
+ * - What ended carries a `spread`, drawn anew from 0 to 1: it is what keeps many clients of one node from
+ *   coming back in the same instant. A link that ended for many at once (close 1012) is told of `spread`
+ *   times `crowd` late, so that also the next rung is not taken by all of them in the same instant.
  *
  * The nine rules, where the table leaves room:
  *
@@ -21,11 +24,12 @@
  *    came into use, so that they never compete with it. A resting rung does not hold a standby's
  *    place. What is neither better nor a standby is hung up, unless the ladder keeps its links.
  * 5. The rest doubles with each failure, and also when a link is lost before its first good sample:
- *    an open link is not a live link. A good sample forgets the failures.
+ *    an open link is not a live link. A good sample forgets the failures. A rest lasts up to twice that
+ *    long, as the `spread` of what ended says, but never longer than the longest.
  * 6. Bad samples count up to `patience` and good ones back to zero; the two ends set and clear the
  *    taint. While every link is tainted all rungs are wanted.
  * 7. Losing the last link starts a climb of the rungs that do not rest; no rest lasts longer than the
- *    shortest, also that of the rung just lost.
+ *    shortest with its spread, also that of the rung just lost.
  * 8. A changed strategy or card hangs up what is no longer allowed and starts a climb without rests.
  * 9. When the other end dials a rung (`called`), it is dialled here too, now and whatever rests: what
  *    the two ends build is one link. A link or dial held until then is the other end's no longer, so
@@ -45,13 +49,13 @@ import { dueOf, find, isOpen, isTainted, isUp, preferred, ready, resting, swap, 
 
 /**
  * `allowed` lists the rungs that may be used; `good` is a sample's verdict (quality.js).
- * `strategy_changed` also announces a changed peer card.
+ * `strategy_changed` also announces a changed peer card. `spread` is 0 when it is absent.
  *
  * @typedef {{type: "start", allowed: readonly string[]}
  *   | {type: "tick"}
  *   | {type: "opened", rung: string}
- *   | {type: "failed", rung: string, what: string, evidence: string}
- *   | {type: "closed", rung: string, evidence: string}
+ *   | {type: "failed", rung: string, what: string, evidence: string, spread?: number}
+ *   | {type: "closed", rung: string, evidence: string, spread?: number}
  *   | {type: "sampled", rung: string, good: boolean}
  *   | {type: "called", rung: string}
  *   | {type: "network_changed"}
@@ -102,9 +106,9 @@ function hear(state, event, now) {
     case "opened":
       return opened(state, event.rung, now);
     case "failed":
-      return lost(state, event.rung, { what: event.what, evidence: event.evidence, at: now });
+      return lost(state, event.rung, { what: event.what, evidence: event.evidence, at: now }, event.spread);
     case "closed":
-      return lost(state, event.rung, { what: "closed", evidence: event.evidence, at: now });
+      return lost(state, event.rung, { what: "closed", evidence: event.evidence, at: now }, event.spread);
     case "sampled":
       return sampled(state, event.rung, event.good);
     case "called":
@@ -127,7 +131,7 @@ function hear(state, event, now) {
 function refilter(state, names, now) {
   const allowed = state.rungs.map(({ name }) => name).filter((name) => names.includes(name));
   const ended = state.rungs.filter((rung) => !allowed.includes(rung.name) && isOpen(rung)).map(({ name }) => name);
-  return { state: climb(madeReady({ ...state, allowed }, ended, now), now, true), ended };
+  return { state: climb(madeReady({ ...state, allowed }, ended, now), now), ended };
 }
 
 /**
@@ -152,14 +156,15 @@ function opened(state, name, now) {
  * @param {Ladder} state
  * @param {string} name
  * @param {Outcome} outcome
+ * @param {number} [spread]
  * @returns {Heard}
  */
-function lost(state, name, outcome) {
+function lost(state, name, outcome, spread = 0) {
   const rung = find(state, name);
   if (rung === undefined || !isOpen(rung)) return { state, ended: [] };
-  const rested = swap(state, rest(rung, outcome, state.config));
+  const rested = swap(state, rest(rung, outcome, state.config, spread));
   const last = rung.phase.type === "up" && !rested.rungs.some(isUp);
-  return { state: last ? climb(rested, outcome.at, false) : rested, ended: [] };
+  return { state: last ? climb(rested, outcome.at, pauseOf(state.config, 0, spread)) : rested, ended: [] };
 }
 
 /**
@@ -193,7 +198,7 @@ function called(state, name, now) {
   if (rung === undefined || !state.allowed.includes(name)) return { state, ended: [] };
   const freed = madeReady(state, [name], now);
   const last = isUp(rung) && !freed.rungs.some(isUp);
-  const climbing = last ? climb(freed, now, false) : freed;
+  const climbing = last ? climb(freed, now, state.config.rest) : freed;
   return { state: madeReady(climbing, [name], now), ended: isOpen(rung) ? [name] : [] };
 }
 
@@ -210,32 +215,32 @@ function reconsider(state, now) {
   const ended = state.rungs
     .filter(({ phase }) => phase.type === "dialing" && now - (phase.deadline - deadline) > stagger)
     .map(({ name }) => name);
-  return { state: climb(madeReady(state, ended, now), now, true), ended };
+  return { state: climb(madeReady(state, ended, now), now), ended };
 }
 
 /**
- * Rule 1: gives the allowed rungs without link or dial their turn, a stagger apart. With `forgive`
- * rests end, else they only shrink to the shortest. A turn that is already nearer stays.
+ * Rule 1: gives the allowed rungs without link or dial their turn, a stagger apart. Rests end, or
+ * shrink to `shortest` when that is given. A turn that is already nearer stays.
  *
  * @param {Ladder} state
  * @param {number} now
- * @param {boolean} forgive
+ * @param {number | null} [shortest]
  * @returns {Ladder}
  */
-function climb(state, now, forgive) {
+function climb(state, now, shortest = null) {
   const { config, allowed } = state;
   let turn = now;
   const rungs = state.rungs.map((rung) => {
     const { phase } = rung;
     if (phase.type === "up" || !allowed.includes(rung.name)) return rung;
-    if (phase.type === "resting" && !forgive) {
-      return { ...rung, phase: resting(Math.min(phase.due, now + config.rest)), tries: 1 };
+    if (phase.type === "resting" && shortest !== null) {
+      return { ...rung, phase: resting(Math.min(phase.due, now + shortest)), tries: 1 };
     }
     const planned = turn;
     turn += config.stagger;
     if (phase.type === "dialing") return rung;
     const nearer = phase.type === "ready" && now < phase.due && phase.due < planned;
-    return { ...rung, phase: ready(nearer ? phase.due : planned), tries: forgive ? 0 : rung.tries };
+    return { ...rung, phase: ready(nearer ? phase.due : planned), tries: shortest === null ? 0 : rung.tries };
   });
   return { ...state, rungs };
 }
@@ -251,7 +256,7 @@ function failOverdue(state, now) {
   const { config } = state;
   const late = state.rungs.filter(({ phase }) => phase.type === "dialing" && phase.deadline <= now);
   const outcome = { what: "overdue", evidence: `no answer within ${config.deadline} ms`, at: now };
-  const after = late.reduce((before, rung) => swap(before, rest(rung, outcome, config)), state);
+  const after = late.reduce((before, rung) => swap(before, rest(rung, outcome, config, 0)), state);
   return { state: after, ended: late.map(({ name }) => name) };
 }
 
@@ -341,11 +346,24 @@ function madeReady(state, names, now) {
  * @param {Rung} rung
  * @param {Outcome} outcome
  * @param {Readonly<Config>} config
+ * @param {number} spread
  * @returns {Rung}
  */
-function rest(rung, outcome, config) {
-  const pause = Math.min(config.longest, config.rest * 2 ** Math.min(rung.tries, 16));
-  return { name: rung.name, phase: resting(outcome.at + pause), tries: rung.tries + 1, outcome };
+function rest(rung, outcome, config, spread) {
+  const due = outcome.at + pauseOf(config, rung.tries, spread);
+  return { name: rung.name, phase: resting(due), tries: rung.tries + 1, outcome };
+}
+
+/**
+ * Rule 5: how long a rest lasts after so many failures before.
+ *
+ * @param {Readonly<Config>} config
+ * @param {number} tries
+ * @param {number} spread
+ * @returns {number}
+ */
+function pauseOf(config, tries, spread) {
+  return Math.min(config.longest, Math.floor(config.rest * 2 ** Math.min(tries, 16) * (1 + spread)));
 }
 
 /** @type {(event: never) => never} */

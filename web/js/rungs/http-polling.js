@@ -38,6 +38,7 @@ class PollingLink {
     /** @type {object[]} */
     this.out = [];
     this.rosterTag = "";
+    this.receiptsTag = "";
     void this.open();
   }
 
@@ -92,7 +93,7 @@ class PollingLink {
   }
 
   /**
-   * @param {{after: string | null, wait: number, frames: object[], roster?: string}} body
+   * @param {{after: string | null, wait: number, frames: object[], roster?: string, receipts?: string}} body
    * @param {number} deadline
    */
   async poll(body, deadline) {
@@ -114,6 +115,7 @@ class PollingLink {
   activate(active) {
     this.active = active;
     this.rosterTag = "";
+    this.receiptsTag = "";
     if (active) void this.read();
   }
 
@@ -127,10 +129,12 @@ class PollingLink {
     let failures = 0;
     while (this.active && !this.over) {
       try {
-        const asked = { after, wait: HOLD_S, roster: this.rosterTag, frames: [] };
+        const frames = this.context.word();
+        const asked = { after, wait: HOLD_S, roster: this.rosterTag, receipts: this.receiptsTag, frames };
         const answer = await this.poll(asked, HOLD_S * 1000 + POLL_MS);
         after = typeof answer["next"] === "string" ? answer["next"] : this.context.cursor();
         this.takeRoster(answer["roster"]);
+        this.takeReceipts(answer["receipts"]);
         failures = 0;
       } catch (error) {
         failures += 1;
@@ -146,6 +150,15 @@ class PollingLink {
     const { tag, peers } = /** @type {Record<string, unknown>} */ (roster);
     this.rosterTag = typeof tag === "string" ? tag : "";
     this.events.roster(checkRoster(peers));
+  }
+
+  /** A poll answers with all of them where a socket brings what is new. @param {unknown} receipts */
+  takeReceipts(receipts) {
+    if (this.over || !this.active || typeof receipts !== "object" || receipts === null) return;
+    const frame = checkFrame({ ...receipts, type: "receipts" });
+    if (!frame) return;
+    this.receiptsTag = typeof frame["tag"] === "string" ? frame["tag"] : "";
+    this.events.frame(frame);
   }
 
   /** @param {object} frame */

@@ -12,6 +12,7 @@ import { websocketDirect } from "./websocket-direct.js";
  * @property {() => string[]} socketUrls
  * @property {() => string | null} cursor everything after it is wanted
  * @property {() => string | null} token
+ * @property {() => object[]} word frames that a rung without a socket repeats with every poll
  * @property {(token: string | null) => void} keepToken
  * @property {(nonce: string) => Promise<object>} proof the fields of a join that answer this nonce
  */

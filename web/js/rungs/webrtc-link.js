@@ -4,7 +4,7 @@ import { encodeFrame } from "../wire/codec.js";
 import { checkDirect } from "../wire/direct.js";
 import { LIMITS } from "../wire/protocol.gen.js";
 import { Negotiation } from "./negotiation.js";
-import { counted, fingerprints, natKind } from "./sdp.js";
+import { counted, natKind } from "./sdp.js";
 
 /** @typedef {import("./negotiation.js").Call} Call */
 
@@ -224,11 +224,20 @@ export class WebrtcLink {
     this.context.facts(this.rung, this.facts);
   }
 
-  /** What the browser measured of the pair in use; null while there is none. */
-  async stats() {
+  /**
+   * The pair of candidates in use and what went over the channel (W3C webrtc-stats); null while there is none.
+   * @returns {Promise<{local: string, remote: string, protocol: string, rtt: number | null} | null>}
+   */
+  async pair() {
     const report = await this.pc?.getStats();
     if (!report) return null;
-    return { report, prints: fingerprints(this.pc?.remoteDescription?.sdp ?? "") };
+    const stats = [...report.values()];
+    const chosen = stats.find(({ type }) => type === "transport")?.selectedCandidatePairId;
+    const pair = report.get(chosen ?? "");
+    const [local, remote] = [report.get(pair?.localCandidateId), report.get(pair?.remoteCandidateId)];
+    if (!local || !remote) return null;
+    const rtt = typeof pair.currentRoundTripTime === "number" ? pair.currentRoundTripTime * 1000 : null;
+    return { local: local.candidateType, remote: remote.candidateType, protocol: local.relayProtocol ?? local.protocol, rtt };
   }
 
   /**

@@ -30,14 +30,14 @@ export function roomHeader(acts) {
     event.preventDefault();
     acts.leave();
   });
-  /** @param {{room: string, people: number, summary: ReturnType<typeof import("../words.js").summary>}} view */
-  const update = ({ room, people: many, summary }) => {
+  /** @param {{room: string, people: number, keeps: boolean, summary: ReturnType<typeof import("../words.js").summary>}} view */
+  const update = ({ room, people: many, keeps, summary }) => {
     const { tone, text, figure } = summary;
     const crowd = many === 1 ? "Only you" : `${many} people`;
     say(title, room);
     put(title, "title", room);
     const way = figure ? `${text} · ${figure}` : text;
-    say(crowdText, `${crowd} · history on this node`);
+    say(crowdText, `${crowd} · ${keeps ? "history on this node" : "nothing you write is kept at the node"}`);
     for (const element of [wayText, pathText]) say(element, way);
     for (const element of [path, dot]) put(element, "data-tone", tone);
     say(count, many > 0 ? String(many) : "");

@@ -1,8 +1,9 @@
 // The start page: a name, one button that makes a room, and a field to join one. `#name`, `#create`, `#room-name`,
-// `#join`, `#home-problem`.
+// `#join`, `#home-problem`. Forgetting a room is in forget-dialog.js.
 
 import { cleanName, nameProblem, roomFrom, roomProblem } from "../names.js";
 import { el, fill, put, say } from "./dom.js";
+import { forgetDialog } from "./forget-dialog.js";
 import { icon } from "./icons.js";
 
 /**
@@ -13,7 +14,8 @@ import { icon } from "./icons.js";
  * @property {() => string} suggest another friendly name
  * @property {(name: string) => void} create
  * @property {(name: string, room: string) => void} join
- * @property {(room: string) => readonly string[]} forget
+ * @property {(room: string) => Promise<number>} unsent how many messages of the room are on this device alone
+ * @property {(room: string) => Promise<readonly string[]>} forget the rooms that are left
  */
 
 const KEYS = {
@@ -52,11 +54,11 @@ export function homeScreen(acts) {
     event.preventDefault();
     withName((chosen) => joinTyped(room, chosen, acts));
   });
-  recentRooms(rooms, acts.rooms, acts, withName);
+  const dialog = knownRooms(rooms, acts, withName);
   const node = el("div", { class: "home" }, el("main", { class: "home-card" },
     el("div", { class: "home-head" }, el("span", { class: "brand", "aria-hidden": "true" }, "E"),
       el("div", {}, el("h1", {}, "E-Goat"), el("p", { class: "quiet" }, "Chat that gets through."))),
-    start, enter, problem, rooms), el("footer", {}, key, acts.theme));
+    start, enter, problem, rooms), el("footer", {}, key, acts.theme), dialog);
   const setLives = (/** @type {"guest" | "tab" | "profile"} */ lives) => say(key, KEYS[lives]);
   return { node, setLives, explain: (/** @type {string} */ text) => say(problem, text) };
 }
@@ -75,17 +77,36 @@ function joinTyped(field, name, { join }) {
 }
 
 /**
+ * Shows the rooms of before; the dialog that asks before one is forgotten with what waits in it.
  * @param {HTMLElement} place
- * @param {readonly string[]} rooms
  * @param {HomeActs} acts
  * @param {(go: (name: string) => string | null) => void} withName
  */
-function recentRooms(place, rooms, acts, withName) {
+function knownRooms(place, acts, withName) {
+  const show = (/** @type {readonly string[]} */ left) => recentRooms(place, left, { open, forget });
+  const open = (/** @type {string} */ room) => withName((name) => (acts.join(name, room), null));
+  const drop = async (/** @type {string} */ room) => show(await acts.forget(room));
+  const { dialog, ask } = forgetDialog((room) => void drop(room));
+  const forget = async (/** @type {string} */ room) => {
+    const waiting = await acts.unsent(room);
+    if (waiting) ask(room, waiting);
+    else await drop(room);
+  };
+  show(acts.rooms);
+  return dialog;
+}
+
+/**
+ * @param {HTMLElement} place
+ * @param {readonly string[]} rooms
+ * @param {{open: (room: string) => void, forget: (room: string) => Promise<void>}} acts
+ */
+function recentRooms(place, rooms, acts) {
   put(place, "hidden", rooms.length === 0);
   const items = rooms.map((room) => {
-    const open = el("button", { type: "button", class: "plain room-link", onclick: () => withName((name) => (acts.join(name, room), null)) }, room);
+    const open = el("button", { type: "button", class: "plain room-link", onclick: () => acts.open(room) }, room);
     const forget = el("button", { type: "button", class: "plain round", "aria-label": `Forget ${room}`, title: "Forget this room here" }, icon("close"));
-    forget.addEventListener("click", () => recentRooms(place, acts.forget(room), acts, withName));
+    forget.addEventListener("click", () => void acts.forget(room));
     return el("li", {}, open, forget);
   });
   fill(place, el("h2", {}, "Rooms you were in"), el("ul", {}, ...items));

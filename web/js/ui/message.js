@@ -1,36 +1,50 @@
-// One message of the timeline. `[data-message]` with `data-id`, `data-state` (queued, node, failed, kept),
-// `data-mine`, `data-proof`; inside it `.text` and `.state`.
+// One message of the timeline. `[data-message]` with `data-id`, `data-state` (queued, direct, node, failed, kept),
+// `data-receipt` (delivered, read), `data-mine`, `data-proof`, `data-via` (what brought the first copy); inside it
+// `.text`, `.when` and `.state`.
 
 import { hue } from "./avatar.js";
-import { el } from "./dom.js";
+import { el, put, say } from "./dom.js";
 import { icon } from "./icons.js";
 import { parts } from "./links.js";
+import { standing, wholeStanding } from "./standing.js";
 import { clockTime, wholeTime } from "./times.js";
 
 /** @typedef {Extract<import("./rows.js").Row, {kind: "message"}>} MessageRow */
 /** @typedef {{again: (line: import("../timeline.js").Line) => void,
- *   discard: (line: import("../timeline.js").Line) => void, edit: (text: string) => void}} MessageActs */
+ *   discard: (line: import("../timeline.js").Line) => void, edit: (text: string) => void,
+ *   details: (line: import("../timeline.js").Line) => void}} MessageActs */
 
-/** @type {Readonly<Record<string, string>>} */
-const STATES = {
-  queued: "queued on this device",
-  node: "at the node",
-  failed: "not sent",
-  kept: "kept here, not in the node’s history",
-};
+/** @param {MessageRow} row what decides how the row looks but for its state's words: equal prints, equal elements */
+export const printOf = ({ line, first, last, late, proof, via }) =>
+  [line.state, line.reason, via, line.hlc, line.text, line.name, line.mine, first, last, late, proof === "bad"].join("\n");
 
-/** @param {MessageRow} row what decides how the row looks: equal prints, equal elements */
-export const printOf = ({ line, first, last, late, proof }) =>
-  [line.state, line.reason, line.hlc, line.text, line.name, line.mine, first, last, late, proof === "bad"].join("\n");
+/** @param {MessageRow} row what decides the words of its state; they may change while the rest stays */
+export const statePrint = ({ line, receipt }) =>
+  (line.mine ? `${standing(line.state, receipt)}\n${wholeStanding(line.state, receipt)}` : "");
+
+/**
+ * Says anew how a message stands, and changes nothing else of it.
+ * @param {HTMLElement} element
+ * @param {MessageRow} row
+ */
+export function renewState(element, row) {
+  const state = element.querySelector(".state");
+  if (!state) return;
+  const { got, read } = row.receipt;
+  say(state, standing(row.line.state, row.receipt));
+  put(state, "title", wholeStanding(row.line.state, row.receipt));
+  const delivered = got > 0 ? "delivered" : null;
+  put(element, "data-receipt", read > 0 ? "read" : delivered);
+}
 
 /**
  * @param {MessageRow} row
  * @param {MessageActs} acts
  */
 export function messageElement(row, acts) {
-  const { line, first, last, proof } = row;
+  const { line, first, last, proof, via } = row;
   const classes = ["row", line.mine ? "mine" : "theirs", first ? "first" : "", last ? "last" : ""];
-  return el("div", {
+  const element = el("div", {
     class: classes.filter(Boolean).join(" "),
     "data-message": true,
     "data-id": line.id,
@@ -38,7 +52,10 @@ export function messageElement(row, acts) {
     "data-mine": line.mine,
     "data-sender": line.sender,
     "data-proof": proof === "bad" ? "bad" : null,
-  }, el("div", { class: "bubble" }, speaker(row), body(line), meta(row), remedy(line, acts)));
+    "data-via": via,
+  }, el("div", { class: "bubble" }, speaker(row), body(line), meta(row, acts), remedy(line, acts)));
+  renewState(element, row);
+  return element;
 }
 
 /** @param {MessageRow} row */
@@ -56,12 +73,17 @@ function body(line) {
     href ? el("a", { href, target: "_blank", rel: "noopener noreferrer" }, text) : text));
 }
 
-/** @param {MessageRow} row */
-function meta({ line, ms, late, proof }) {
-  const time = el("time", { datetime: new Date(ms).toISOString(), title: wholeTime(ms) }, clockTime(ms));
+/**
+ * @param {MessageRow} row
+ * @param {MessageActs} acts
+ */
+function meta({ line, ms, late, proof }, acts) {
+  const clock = el("time", { datetime: new Date(ms).toISOString(), title: wholeTime(ms) }, clockTime(ms));
+  const time = el("button", { type: "button", class: "when", "aria-haspopup": "dialog", onclick: () => acts.details(line) },
+    clock, el("span", { class: "unseen" }, ", details"));
   const words = [];
   if (late) words.push("arrived late");
-  const state = line.mine || line.state === "kept" ? el("span", { class: "state" }, STATES[line.state] ?? "") : null;
+  const state = line.mine || line.state === "kept" ? el("span", { class: "state", "aria-live": "off" }) : null;
   const bad = proof === "bad" ? el("span", { class: "forged" }, icon("warn"), "signature does not match the sender") : null;
   return el("div", { class: "meta" }, bad, time, ...words.map((word) => el("span", {}, word)), state);
 }

@@ -1,14 +1,15 @@
-// Who is here, and how this page reaches its node. `#people`, `[data-peer]`, `[data-rung]` (`data-mark`), `#why`,
-// `#change-name`.
+// Who is here, how each of them is reached, and how this page reaches its node. `#people`, `#why`; `[data-rung]`
+// (`data-mark`) are the paths to the node.
 
-import { avatar } from "./avatar.js";
-import { arrange, el, fill, put, say } from "./dom.js";
+import { arrange, el, say } from "./dom.js";
 import { icon } from "./icons.js";
+import { ladderRows } from "./ladder-rows.js";
+import { ownCard, personCard } from "./person-card.js";
+import { strategyPicker } from "./strategy.js";
+import { whyPart } from "./why.js";
 
 /** @typedef {import("../roster.js").Person} Person */
-
-/** @type {Readonly<Record<string, string>>} */
-const MARKS = { active: "in use", standby: "standby", trying: "not open yet", down: "not open", never: "not for a page" };
+/** @typedef {import("./why.js").Chain} Chain */
 
 /** @type {Readonly<Record<string, string>>} */
 const KEYS = {
@@ -19,26 +20,31 @@ const KEYS = {
 const OPEN = "Open room: anyone who knows its name can read it.";
 
 /**
- * @param {{close: () => void, rename: () => void, retry: () => void}} acts
- * @param {Node} theme
+ * @param {{close: () => void, rename: () => void, retry: () => void, choose: (strategy: string, forced: string | null) => void}} acts
+ * @param {...Node} settings of this browser
  */
-export function peoplePane(acts, theme) {
+export function peoplePane(acts, ...settings) {
   const path = pathCard(acts.retry);
+  const strategy = strategyPicker(acts.choose);
   const list = el("ul", { class: "cards", "aria-label": "People" });
   const key = el("p", { id: "key-note", class: "quiet" });
   const close = el("button", { type: "button", class: "plain round close-pane", "aria-label": "Close", onclick: acts.close }, icon("close"));
   const node = el("aside", { id: "people", tabindex: "-1", "aria-labelledby": "people-title" },
     el("div", { class: "pane-head" }, el("h2", { id: "people-title" }, "People and paths"), close),
-    path.node, list,
-    el("div", { class: "pane-foot" }, el("p", { class: "quiet open-note" }, icon("open"), OPEN), key, theme));
-  const cards = personCards(acts.rename);
+    path.node, list, strategy.node,
+    el("div", { class: "pane-foot" }, el("p", { class: "quiet open-note" }, icon("open"), OPEN), key, ...settings));
+  const own = ownCard(acts.rename);
+  const others = otherCards(acts.retry);
   /**
-   * @param {{people: readonly Person[], self: string, lives: string, steps: import("../words.js").Step[],
-   *          why: {title: string, points: string[], next: string}, connected: boolean}} view
+   * @param {{self: Person, others: readonly import("./person-card.js").PersonView[], lives: string,
+   *          steps: import("../words.js").Step[], why: Chain, connected: boolean,
+   *          choice: {strategy: string, forced: string | null, offered: readonly string[]}}} view
    */
   const update = (view) => {
     path.update(view);
-    arrange(list, cards(view.people, view.self));
+    own.update(view.self);
+    arrange(list, [own.node, ...others(view.others)]);
+    strategy.update(view.choice);
     say(key, KEYS[view.lives] ?? "");
   };
   return { node, update, showWhy: path.showWhy };
@@ -46,97 +52,30 @@ export function peoplePane(acts, theme) {
 
 /** @param {() => void} retry */
 function pathCard(retry) {
-  const rungs = el("ul", { class: "rungs" });
-  const title = el("h3", {});
-  const points = el("ol", {});
-  const next = el("p", {});
-  const again = el("button", { type: "button", class: "link", onclick: retry }, "Try now");
-  const detail = el("div", { class: "why", hidden: true }, title, points, el("div", {}, next, again));
-  const toggle = el("button", { id: "why", type: "button", class: "link", "aria-expanded": "false" }, "Why?");
-  /** @type {{why: {title: string, points: string[], next: string}, connected: boolean} | null} */
-  let latest = null;
-  const tell = () => {
-    if (detail.hidden || !latest) return;
-    const { why, connected } = latest;
-    say(title, why.title);
-    if (points.textContent !== why.points.join("")) fill(points, ...why.points.map((point) => el("li", {}, point)));
-    say(next, why.next);
-    put(again, "hidden", why.next === "" && connected);
-  };
-  const showWhy = (/** @type {boolean} */ open) => {
-    put(detail, "hidden", !open);
-    put(toggle, "aria-expanded", String(open));
-    tell();
-  };
-  toggle.addEventListener("click", () => showWhy(Boolean(detail.hidden)));
+  const rungs = ladderRows("data-rung");
+  const why = whyPart({ retry, label: "Why this path to the node?", id: "why" });
   const node = el("section", { class: "card path-card", "aria-label": "Path to the node" },
-    el("div", { class: "card-head" }, el("h3", {}, "This page to its node"), toggle), rungs, detail);
-  /** @type {Map<string, {row: HTMLElement, label: HTMLElement, figures: HTMLElement, mark: HTMLElement}>} */
-  const held = new Map();
-  /** @param {{steps: import("../words.js").Step[], why: {title: string, points: string[], next: string}, connected: boolean}} view */
+    el("div", { class: "card-head" }, el("h3", {}, "This page to its node"), why.toggle), rungs.node, why.node);
+  /** @param {{steps: import("../words.js").Step[], why: Chain, connected: boolean}} view */
   const update = (view) => {
-    latest = view;
-    arrange(rungs, view.steps.map((step) => rungRow(held, step)));
-    tell();
+    rungs.update(view.steps);
+    why.update(view.why, view.why.next === "" && view.connected);
   };
-  return { node, update, showWhy };
+  return { node, update, showWhy: why.show };
 }
 
-/**
- * @param {Map<string, {row: HTMLElement, label: HTMLElement, figures: HTMLElement, mark: HTMLElement}>} held
- * @param {import("../words.js").Step} step
- */
-function rungRow(held, { name, label, mark, figures }) {
-  let parts = held.get(name);
-  if (!parts) {
-    const [text, words, numbers] = [el("span", { class: "label" }), el("span", { class: "unseen" }), el("span", { class: "figures" })];
-    const row = el("li", { "data-rung": name }, el("span", { class: "dot", "aria-hidden": "true" }), text, words, numbers);
-    parts = { row, label: text, mark: words, figures: numbers };
-    held.set(name, parts);
-  }
-  put(parts.row, "data-mark", mark);
-  say(parts.label, label);
-  say(parts.mark, `, ${MARKS[mark] ?? mark}, `);
-  say(parts.figures, figures);
-  put(parts.figures, "title", figures);
-  return parts.row;
-}
-
-/** @param {() => void} rename */
-function personCards(rename) {
-  /** @type {Map<string, {print: string, node: HTMLElement}>} */
+/** Keeps a card for each person while they are here. @param {() => void} retry */
+function otherCards(retry) {
+  /** @type {Map<string, ReturnType<typeof personCard>>} */
   const held = new Map();
-  return (/** @type {readonly Person[]} */ people, /** @type {string} */ self) => {
-    const names = people.map(({ name }) => name);
-    return people.map((person) => {
-      const twin = names.indexOf(person.name) !== names.lastIndexOf(person.name);
-      const print = JSON.stringify([person, person.peerId === self, twin]);
-      const known = held.get(person.peerId);
-      if (known?.print === print) return known.node;
-      const node = personCard(person, person.peerId === self ? rename : null, twin);
-      held.set(person.peerId, { print, node });
-      return node;
+  return (/** @type {readonly import("./person-card.js").PersonView[]} */ views) => {
+    const present = new Set(views.map(({ person }) => person.peerId));
+    for (const peerId of held.keys()) if (!present.has(peerId)) held.delete(peerId);
+    return views.map((view) => {
+      const card = held.get(view.person.peerId) ?? personCard({ retry });
+      held.set(view.person.peerId, card);
+      card.update(view);
+      return card.node;
     });
   };
-}
-
-/**
- * @param {Person} person
- * @param {(() => void) | null} rename only for oneself
- * @param {boolean} twin whether somebody else here has the same name
- */
-function personCard({ peerId, name, verified, sessions }, rename, twin) {
-  const mark = verified
-    ? el("span", { class: "mark verified", title: `Key ${peerId}` }, icon("check"), "verified")
-    : el("span", { class: "mark" }, "guest");
-  const facts = [rename ? " · you" : " · through the node"];
-  if (sessions.length > 1) facts.push(` · ${sessions.length} tabs`);
-  if (twin && verified) facts.push(` · key ${peerId.slice(0, 6)}…`);
-  const change = rename
-    ? el("button", { id: "change-name", type: "button", class: "plain round", "aria-label": "Change your name", title: "Change your name", onclick: rename }, icon("pencil"))
-    : null;
-  return el("li", { class: "card person", "data-peer": peerId, "data-verified": String(verified), "data-self": rename !== null },
-    avatar(peerId, name),
-    el("div", { class: "who" }, el("p", {}, el("strong", {}, name)), el("p", { class: "quiet" }, mark, ...facts)),
-    change);
 }

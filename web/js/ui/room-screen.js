@@ -1,8 +1,9 @@
 // The screen of one room: header, banner, conversation and composer, with people and paths beside them.
 
-import { banner, steps, summary, why } from "../words.js";
+import { steps, summary, why } from "../words.js";
 import { bannerLine } from "./banner.js";
 import { composer } from "./composer.js";
+import { detailsDialog } from "./details.js";
 import { el, put, say } from "./dom.js";
 import { roomHeader } from "./header.js";
 import { inviteDialog, linkField } from "./invite.js";
@@ -16,11 +17,17 @@ import { unreadTitle } from "./title.js";
  * @typedef {object} RoomData
  * @property {string} room
  * @property {{peerId: string, name: string, lives: string}} self
- * @property {readonly import("../roster.js").Person[]} people
+ * @property {import("../roster.js").Person} own
+ * @property {readonly import("./person-card.js").PersonView[]} others
+ * @property {boolean} keeps whether what is written goes into the node's log
+ * @property {string} crowd how the others are reached, in a few words
+ * @property {import("../words.js").Banner | null} banner
+ * @property {{strategy: string, forced: string | null, offered: readonly string[]}} choice
  * @property {import("../words.js").Situation} situation
  * @property {import("./timeline-view.js").TimelineData} timeline
  * @property {string} link
  * @property {boolean} local whether the link only works on this computer
+ * @property {boolean} receipts whether the node takes them
  * @property {boolean} introduce whether the name was picked for this person and not yet confirmed
  */
 
@@ -29,6 +36,7 @@ import { unreadTitle } from "./title.js";
  * @property {string} room
  * @property {string} draft
  * @property {Node} theme
+ * @property {{node: Node, update: (offered: boolean) => void}} receipts the person's wish
  * @property {(text: string) => void} send
  * @property {(text: string) => string | null} problem
  * @property {(text: string) => void} keepDraft
@@ -38,6 +46,8 @@ import { unreadTitle } from "./title.js";
  * @property {() => void} read
  * @property {(name: string) => string | null} rename
  * @property {() => void} retry
+ * @property {(strategy: string, forced: string | null) => void} choose
+ * @property {(line: import("../timeline.js").Line) => import("./details.js").Details} details
  * @property {() => void} leave
  */
 
@@ -48,7 +58,7 @@ export function roomScreen(acts) {
   const { node: noticeArea, notice } = notices();
   const parts = dialogs(acts, notice);
   const view = new TimelineView(
-    { older: acts.older, read: acts.read, message: { again: acts.again, discard: acts.discard, edit: (text) => writer.fill(text) } },
+    { older: acts.older, read: acts.read, message: messageActs(acts, (text) => writer.fill(text), parts.details) },
     emptyRoom(parts.emptyLink.node),
   );
   const send = (/** @type {string} */ text) => {
@@ -57,7 +67,8 @@ export function roomScreen(acts) {
     view.toEnd();
   };
   const writer = composer({ ...acts, send });
-  const pane = peoplePane({ close: () => drawer.close(), rename: parts.rename, retry: acts.retry }, acts.theme);
+  const pane = peoplePane({ close: () => drawer.close(), rename: parts.rename, retry: acts.retry, choose: acts.choose },
+    acts.receipts.node, acts.theme);
   const showPath = () => {
     pane.showWhy(true);
     drawer.open();
@@ -68,9 +79,9 @@ export function roomScreen(acts) {
   const main = el("main", {}, view.node, hello.node, writer.node);
   const shade = el("div", { class: "shade" });
   const node = el("div", { class: "room" }, header.node, line.node,
-    el("div", { class: "panes" }, main, shade, pane.node), noticeArea, parts.invite.dialog, parts.naming.dialog);
+    el("div", { class: "panes" }, main, shade, pane.node), noticeArea, parts.invite.dialog, parts.naming.dialog, parts.details.dialog);
   const drawer = slideIn(pane.node, shade, [header.node, line.node, main], header.people);
-  const update = updater({ ...parts, header, line, pane, view, hello });
+  const update = updater({ ...parts, header, line, pane, view, hello, receipts: acts.receipts });
   return { node, update, view, settle: writer.settle, focus: writer.focus, notice };
 }
 
@@ -82,24 +93,37 @@ function dialogs(acts, notice) {
   const invite = inviteDialog(notice);
   const naming = nameDialog(acts.rename);
   const emptyLink = linkField({ field: "empty-link", button: "empty-copy" }, notice);
+  const details = detailsDialog();
   const shown = { name: "" };
-  return { invite, naming, emptyLink, shown, rename: () => naming.ask(shown.name) };
+  return { invite, naming, emptyLink, details, shown, rename: () => naming.ask(shown.name) };
 }
 
 /**
- * @param {ReturnType<typeof dialogs> & {header: ReturnType<typeof roomHeader>, line: ReturnType<typeof bannerLine>,
- *   pane: ReturnType<typeof peoplePane>, view: TimelineView, hello: ReturnType<typeof introduction>}} parts
+ * @param {RoomActs} acts
+ * @param {(text: string) => void} edit
+ * @param {ReturnType<typeof detailsDialog>} details
+ * @returns {import("./message.js").MessageActs}
  */
-function updater({ shown, header, line, pane, view, hello, invite, emptyLink }) {
+const messageActs = (acts, edit, details) => ({
+  again: acts.again, discard: acts.discard, edit, details: (line) => details.show(acts.details(line)),
+});
+
+/**
+ * @param {ReturnType<typeof dialogs> & {header: ReturnType<typeof roomHeader>, line: ReturnType<typeof bannerLine>,
+ *   pane: ReturnType<typeof peoplePane>, view: TimelineView, hello: ReturnType<typeof introduction>,
+ *   receipts: RoomActs["receipts"]}} parts
+ */
+function updater({ shown, header, line, pane, view, hello, invite, emptyLink, receipts }) {
   return (/** @type {RoomData} */ data) => {
-    const { room, self, people, situation, timeline, link } = data;
+    const { room, self, own, others, situation, timeline, link, choice } = data;
     shown.name = self.name;
-    header.update({ room, people: people.length, summary: summary(situation) });
-    line.update(banner(situation));
+    header.update({ room, people: others.length + 1, keeps: data.keeps, summary: summary(situation, data.crowd) });
+    line.update(data.banner);
     pane.update({
-      people, self: self.peerId, lives: self.lives, steps: steps(situation), why: why(situation),
+      self: own, others, lives: self.lives, steps: steps(situation), why: why(situation), choice,
       connected: situation.rows.some(({ active }) => active),
     });
+    receipts.update(data.receipts);
     view.update(timeline);
     hello.update(data.introduce ? self.name : null);
     invite.update(link, data.local);

@@ -1,6 +1,7 @@
 // Turns messages and notes into the rows of the timeline: days, the unread line, groups of one speaker. Pure.
 
 import { parse } from "../hlc.js";
+import { NOBODY } from "./standing.js";
 import { dayName, dayOf } from "./times.js";
 
 /** @typedef {import("../timeline.js").Line} Line */
@@ -9,7 +10,7 @@ import { dayName, dayOf } from "./times.js";
 /**
  * @typedef {{kind: "day" | "new" | "note", key: string, text: string}
  *   | {kind: "message", key: string, line: Line, ms: number, first: boolean, last: boolean, late: boolean,
- *      proof: string}} Row
+ *      proof: string, via: string | null, receipt: import("./standing.js").Receipt}} Row
  */
 
 /** Messages of one speaker closer than this stand together. */
@@ -20,11 +21,12 @@ export const LATE_MS = 2_000;
 
 /**
  * @param {{lines: readonly Line[], notes: readonly Note[], proofs: ReadonlyMap<string, string>,
+ *          via: (key: string) => string | null, receipts?: (line: Line) => import("./standing.js").Receipt,
  *          unreadFrom: string | null, now: number, whole: boolean}} shown `unreadFrom` is the key of the first unread
  *   message; `whole` says that nothing stands above the first line
  * @returns {Row[]}
  */
-export function rowsOf({ lines, notes, proofs, unreadFrom, now, whole }) {
+export function rowsOf({ lines, notes, proofs, via, receipts, unreadFrom, now, whole }) {
   /** @type {Row[]} */
   const rows = [];
   const between = whole ? notes : notesAfter(notes, lines[0]);
@@ -48,8 +50,11 @@ export function rowsOf({ lines, notes, proofs, unreadFrom, now, whole }) {
     tellUntil(line.hlc);
     enterDay(ms);
     if (key === unreadFrom) rows.push({ kind: "new", key: "new", text: "New" });
-    const proof = proofs.get(`${line.sender}\n${line.id}`) ?? "";
-    rows.push({ kind: "message", key, line, ms, first: true, last: true, late: line.late && line.behind >= LATE_MS, proof });
+    const name = `${line.sender}\n${line.id}`;
+    const proof = proofs.get(name) ?? "";
+    const receipt = (line.mine && receipts?.(line)) || NOBODY;
+    const late = line.late && line.behind >= LATE_MS;
+    rows.push({ kind: "message", key, line, ms, first: true, last: true, late, proof, via: via(name), receipt });
   }
   tellUntil("g");
   return grouped(rows);

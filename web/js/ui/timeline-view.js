@@ -3,7 +3,7 @@
 
 import { arrange, el, put, say } from "./dom.js";
 import { icon } from "./icons.js";
-import { messageElement, printOf } from "./message.js";
+import { messageElement, printOf, renewState, statePrint } from "./message.js";
 import { LATE_MS, rowsOf } from "./rows.js";
 
 /** How many messages are on screen at first, how many a scroll to the top adds, and how many are kept at the bottom. */
@@ -19,6 +19,9 @@ const NEAR_END_PX = 48;
  * @property {readonly import("../timeline.js").Line[]} lines
  * @property {readonly import("../notes.js").Note[]} notes
  * @property {ReadonlyMap<string, string>} proofs
+ * @property {(line: import("../timeline.js").Line) => import("./standing.js").Receipt} receipts of an own message
+ * @property {boolean} unseen whether something has not been on a visible page
+ * @property {(key: string) => string | null} via which path brought a message first
  * @property {number} firstUnread index in lines, -1 when all is read
  * @property {number} unread
  * @property {number} now the node's time
@@ -44,7 +47,7 @@ export class TimelineView {
     this.unreadFrom = null;
     /** @type {Set<string>} */
     this.lateSeen = new Set();
-    /** @type {Map<string, {print: string, element: HTMLElement}>} */
+    /** @type {Map<string, {print: string, state: string, element: HTMLElement}>} */
     this.held = new Map();
     this.rows = el("div", { id: "timeline", role: "log", "aria-label": "Messages", "aria-live": "polite" });
     this.older = el("p", { id: "older", class: "edge" });
@@ -76,7 +79,7 @@ export class TimelineView {
     else if (anchor) this.holdAt(anchor);
     this.showUnread();
     this.buttons();
-    if (this.atEnd && document.visibilityState === "visible" && data.unread > 0) this.acts.read();
+    if (this.atEnd && document.visibilityState === "visible" && (data.unread > 0 || data.unseen)) this.acts.read();
     this.fillScreen();
   }
 
@@ -110,8 +113,10 @@ export class TimelineView {
     const elements = rows.map((row) => {
       const print = row.kind === "message" ? printOf(row) : row.text;
       const known = this.held.get(row.key);
+      const state = row.kind === "message" ? statePrint(row) : "";
       const element = known?.print === print ? known.element : this.element(row);
-      next.set(row.key, { print, element });
+      if (row.kind === "message" && element === known?.element && known.state !== state) renewState(element, row);
+      next.set(row.key, { print, state, element });
       return element;
     });
     this.held = next;

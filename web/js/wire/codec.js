@@ -69,6 +69,20 @@ export function checkRoster(rows) {
     Array.isArray(row["sessions"]) && row["sessions"].every(FITS.text));
 }
 
+/** @param {unknown} value */
+const isCount = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
+
+/**
+ * The rows of a receipts frame that have the right form; the others are dropped.
+ * @param {unknown} rows
+ * @returns {import("../receipts.js").ReceiptRow[]}
+ */
+export function checkReceipts(rows) {
+  if (!Array.isArray(rows)) return [];
+  return rows.filter((row) =>
+    isRecord(row) && FITS.text(row["peer_id"]) && FITS.text(row["session"]) && isCount(row["got"]) && isCount(row["read"]));
+}
+
 /**
  * The fields of an envelope, or null. Unknown kinds pass: they are shown as unsupported, not dropped.
  * @param {string} env

@@ -1,4 +1,5 @@
-// Frames that browsers send each other on a data channel: echoes, envelopes, and word of what came. Pure.
+// Frames that browsers send each other on a data channel: echoes, envelopes, and word of what came (`quiet`: its
+// person does not want that shown). Pure.
 
 /** @typedef {import("./codec.js").Frame} Frame */
 
@@ -9,7 +10,8 @@ const FORMS = {
   ping: ({ t }) => Number.isFinite(t),
   pong: ({ t }) => Number.isFinite(t),
   message: ({ env, sig, pk }) => typeof env === "string" && [sig, pk].every(isTextOrNone),
-  got: ({ ids }) => Array.isArray(ids) && ids.length <= MOST_IDS && ids.every((id) => typeof id === "string"),
+  got: ({ ids, quiet }) => Array.isArray(ids) && ids.length <= MOST_IDS && ids.every((id) => typeof id === "string") &&
+    (quiet === undefined || typeof quiet === "boolean"),
 };
 
 /** @param {unknown} value */

@@ -22,6 +22,7 @@ export const LIMITS = Object.freeze({
   "QUEUE_MESSAGES": 256,
   "QUEUE_BYTES": 1048576,
   "STUCK_S": 10.0,
+  "RECEIPTS_S": 1.0,
   "MAIL_COUNT": 64,
   "MAIL_S": 30
 });
@@ -105,6 +106,10 @@ export const DOWN = Object.freeze({
     "name": "text",
     "verified": "flag"
   },
+  "receipts": {
+    "log_id": "text",
+    "rows": "list"
+  },
   "fault": {
     "code": "text",
     "detail": "text"
@@ -133,8 +138,9 @@ export const DOWN = Object.freeze({
 /** @typedef {{type: 'offer', payload: unknown, target_peer_id?: string | null, target_session?: string | null}} Offer */
 /** @typedef {{type: 'answer', payload: unknown, target_peer_id?: string | null, target_session?: string | null}} Answer */
 /** @typedef {{type: 'ice', payload: unknown, target_peer_id?: string | null, target_session?: string | null}} Ice */
+/** @typedef {{type: 'receipt', log_id: string, got: number, read: number}} Receipt */
 /** @typedef {{type: 'challenge', nonce: string, now: number}} Challenge */
-/** @typedef {{type: 'welcome', v: number, peer_id: string, token: string, log_id: string, head: number, floor: number, now: number, roster: unknown[], turn?: unknown | null}} Welcome */
+/** @typedef {{type: 'welcome', v: number, peer_id: string, token: string, log_id: string, head: number, floor: number, now: number, roster: unknown[], turn?: unknown | null, receipts?: unknown[] | null}} Welcome */
 /** @typedef {{type: 'ack', id: string, seq: number, log_id: string, at: number}} Ack */
 /** @typedef {{type: 'message', seq: number, at: number, env: string, sig?: string | null, pk?: string | null}} Message */
 /** @typedef {{type: 'reset', reason: string, floor: number, head: number, log_id: string}} Reset */
@@ -142,6 +148,7 @@ export const DOWN = Object.freeze({
 /** @typedef {{type: 'peer_joined', peer_id: string, room: string, session: string, name: string, verified: boolean}} PeerJoined */
 /** @typedef {{type: 'peer_left', peer_id: string, room: string, session: string, name: string, verified: boolean}} PeerLeft */
 /** @typedef {{type: 'peer_named', peer_id: string, room: string, session: string, name: string, verified: boolean}} PeerNamed */
+/** @typedef {{type: 'receipts', log_id: string, rows: unknown[]}} Receipts */
 /** @typedef {{type: 'fault', code: string, detail: string, retry?: number | null, id?: string | null, now?: number | null}} FaultFrame */
 /** @typedef {{type: 'offer', peer_id: string, session: string, payload: unknown, target_peer_id?: string | null, target_session?: string | null}} RelayedOffer */
 /** @typedef {{type: 'answer', peer_id: string, session: string, payload: unknown, target_peer_id?: string | null, target_session?: string | null}} RelayedAnswer */

@@ -1,0 +1,1 @@
+"""How this node tries its own TURN relay."""

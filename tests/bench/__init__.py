@@ -1,0 +1,1 @@
+"""Programs that measure a promise and print the figure."""

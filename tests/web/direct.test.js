@@ -1,0 +1,194 @@
+// Direct paths of a room without a browser: copies that come directly, what must reach the log, who is called, and who answers.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { keyOf } from "../../web/js/log.js";
+import { worth } from "../../web/js/mesh.js";
+import { settle } from "./fakes.js";
+import { ack, guest, joined, shown, STUN, stranger, TURN, words, WS } from "./rooms.js";
+
+const SESSION = "b".repeat(16);
+/** @param {any} person */
+const rosterOf = (person, sessions = [SESSION]) => [{ peer_id: person.peerId, name: "Bob", sessions, verified: true }];
+
+/** A room with somebody in direct reach on webrtc-stun. */
+async function reached(browser = undefined, who = {}) {
+  const bob = await stranger();
+  const parts = await joined(browser, rosterOf(bob), who);
+  await parts.world.pass(10);
+  parts.stun.last?.events.opened(null);
+  await settle();
+  return { ...parts, bob };
+}
+
+/** @param {any} parts @param {any} sealed comes directly, and was checked */
+const arrives = async ({ room, stun }, sealed) => {
+  stun.last.events.frame({ type: "message", ...sealed });
+  await room.direct.taking;
+  await settle();
+};
+const direct = (/** @type {any} */ link) => link.sent.filter((/** @type {any} */ { type }) => type === "message").map((/** @type {any} */ { env }) => JSON.parse(env).body.text);
+const signals = (/** @type {any} */ link, /** @type {string} */ type) => link.sent.filter((/** @type {any} */ frame) => frame.type === type);
+
+test("a message that comes directly shows at once, and the log's copy becomes the same line", async () => {
+  const parts = await reached();
+  const { room, ws, log, bob } = parts;
+  const sealed = await bob("hello");
+  await arrives(parts, sealed);
+  assert.deepEqual(shown(room), ["hello direct"]);
+  ws.last.events.frame(log.add(sealed));
+  await settle();
+  assert.deepEqual(shown(room), ["hello node"]);
+  const [line] = room.timeline.lines;
+  assert.deepEqual(room.log.arrivals.of(keyOf(line)).map(({ rung }) => rung), [STUN, WS]);
+  await arrives(parts, sealed);
+  assert.equal(room.timeline.lines.length, 1);
+});
+
+test("word of what came goes back, several in one", async () => {
+  const { stun, world, bob } = await reached();
+  for (const text of ["one", "two"]) stun.last.events.frame({ type: "message", ...(await bob(text)) });
+  await settle();
+  await world.pass(50);
+  assert.deepEqual(stun.last.sent.filter(({ type }) => type === "got"), [{ type: "got", ids: ["m1", "m2"] }]);
+});
+
+test("forged, foreign, early and empty messages are not shown from a direct link either", async () => {
+  const parts = await reached();
+  const { room, bob, world } = parts;
+  const good = await bob("good");
+  const edit = (/** @type {any} */ more) => ({ ...good, env: JSON.stringify({ ...JSON.parse(good.env), ...more }) });
+  const ahead = (world.wall() + 120_000).toString(16).padStart(12, "0");
+  const other = await stranger();
+  for (const bad of [
+    { ...good, sig: undefined }, edit({ id: "other" }), edit({ room: "elsewhere" }), edit({ hlc: `${ahead}-0000` }),
+    { ...good, env: "{" }, { env: JSON.stringify({ ...JSON.parse(good.env), sender: "guest:Eve" }) },
+    await other("not mine", bob.peerId),
+  ]) await arrives(parts, bad);
+  assert.deepEqual(shown(room), []);
+  await arrives(parts, good);
+  assert.deepEqual(shown(room), ["good direct"]);
+});
+
+test("what came directly and is missing from the log for three seconds is brought there by this page", async () => {
+  const parts = await reached();
+  const { ws, world, bob, log } = parts;
+  const [kept, lost] = [await bob("kept"), await bob("lost")];
+  await arrives(parts, kept);
+  await arrives(parts, lost);
+  ws.last.events.frame(log.add(kept));
+  await world.pass(2_900);
+  assert.deepEqual(words(ws.last), []);
+  await world.pass(2_000);
+  assert.deepEqual(words(ws.last), ["lost"]);
+  ws.last.events.frame(ack(JSON.parse(lost.env), 2));
+  await world.pass(20_000);
+  assert.deepEqual(words(ws.last), ["lost"]);
+});
+
+test("a message of no log stays out of it, whoever holds it", async () => {
+  const parts = await reached();
+  const { room, ws, world } = parts;
+  const eve = await stranger();
+  const sealed = await eve("off the record");
+  await arrives(parts, { ...sealed, env: sealed.env.replace(/}$/, ',"keep":false}') });
+  assert.deepEqual(shown(room), [], "its signature covers the wish");
+  await world.pass(10_000);
+  assert.deepEqual(words(ws.last), []);
+});
+
+test("own messages go out directly and to the node; who comes into reach later gets what the node lacks", async () => {
+  const { room, ws, stun, world } = await reached();
+  room.mine.say("one");
+  await settle();
+  assert.deepEqual([direct(stun.last), words(ws.last)], [["one"], ["one"]]);
+  const first = stun.last;
+  first.events.ended({ what: "closed", evidence: "gone", final: false, code: "closed" });
+  await settle();
+  room.mine.say("two");
+  await settle();
+  ws.last.events.frame(ack(ws.last.said[0], 1));
+  await world.pass(5_000);
+  assert.notEqual(stun.last, first);
+  stun.last.events.opened(null);
+  await settle();
+  assert.deepEqual(direct(stun.last), ["two"]);
+});
+
+test("under p2p-only nothing leaves by the node, and arrived means that somebody has it", async () => {
+  const { room, ws, stun } = await reached(undefined, { strategy: "p2p-only" });
+  room.mine.say("between us");
+  await settle();
+  assert.deepEqual(words(ws.last), []);
+  assert.deepEqual(direct(stun.last), ["between us"]);
+  const env = JSON.parse(stun.last.sent.find(({ type }) => type === "message").env);
+  assert.equal(env.keep, false);
+  assert.deepEqual(shown(room), ["between us queued"]);
+  stun.last.events.frame({ type: "got", ids: [env.id] });
+  await settle();
+  assert.deepEqual(shown(room), ["between us direct"]);
+  assert.equal(room.mine.waiting, 0);
+});
+
+test("an offer is answered by a dial of the same rung, a stale one is dropped, a rung out of use says no", async () => {
+  const bob = await stranger();
+  const { room, ws, stun, turn, world } = await joined(undefined, rosterOf(bob), { strategy: "webrtc-stun" });
+  await world.pass(10);
+  const call = (/** @type {string} */ rung, /** @type {number} */ n) => ws.last.events.frame({
+    type: "offer", peer_id: bob.peerId, session: SESSION, payload: { rung, attempt: `${SESSION}-${n}`, sdp: "v=0" },
+  });
+  assert.equal(stun.links.length, 1);
+  call(STUN, 5);
+  assert.equal(stun.links.length, 2, "the old dial makes way");
+  assert.equal(stun.last.context.takeCall(STUN), null, "a dial takes its call once");
+  call(STUN, 4);
+  assert.equal(stun.links.length, 2);
+  call(TURN, 6);
+  assert.equal(turn.links.length, 0);
+  const [no] = signals(ws.last, "answer");
+  assert.deepEqual([no.target_peer_id, no.target_session, no.payload.rung, typeof no.payload.refused], [bob.peerId, SESSION, TURN, "string"]);
+  room.choose("websocket-only", null);
+  assert.ok(stun.last.closed);
+});
+
+test("signals of no known form, or from nobody, start nothing", async () => {
+  const bob = await stranger();
+  const { ws, stun, world } = await joined(undefined, rosterOf(bob));
+  await world.pass(10);
+  const count = stun.links.length;
+  const from = { type: "offer", peer_id: bob.peerId, session: SESSION };
+  for (const payload of [null, 7, [], {}, { rung: "smoke", attempt: `${SESSION}-1` }, { rung: STUN, attempt: "x" }, { rung: STUN, attempt: `${SESSION}-1`, sdp: 7 }]) {
+    ws.last.events.frame({ ...from, payload });
+  }
+  ws.last.events.frame({ ...from, peer_id: "nobody", payload: { rung: STUN, attempt: `${SESSION}-1`, sdp: "v=0" } });
+  assert.equal(stun.links.length, count);
+});
+
+test("somebody who left by the node's word stays while the direct link lives, then goes", async () => {
+  const { room, ws, stun, world, bob } = await reached();
+  ws.last.events.frame({ type: "peer_left", peer_id: bob.peerId, room: "r", session: SESSION, name: "Bob", verified: true });
+  await world.pass(1_000);
+  assert.equal(room.direct.peers.held.size, 1);
+  stun.last.events.ended({ what: "closed", evidence: "gone", final: false, code: "closed" });
+  await settle();
+  assert.equal(room.direct.peers.held.size, 0);
+});
+
+test("other tabs of this person are not called, other guests of one name are", async () => {
+  const keyed = await joined();
+  const own = [{ peer_id: keyed.room.peerId, name: "Ann", sessions: ["0".repeat(16), "c".repeat(16)], verified: true }];
+  keyed.room.people.replace(own);
+  keyed.room.metPeople();
+  assert.equal(keyed.room.direct.peers.held.size, 0);
+  const guests = await joined(guest);
+  guests.room.people.replace([{ peer_id: "guest:Ann", name: "Ann", sessions: ["0".repeat(16), "c".repeat(16)], verified: false }]);
+  guests.room.metPeople();
+  assert.equal(guests.room.direct.peers.held.size, 1);
+});
+
+test("in a large room those who talk are worth a direct path", () => {
+  const others = ["a", "b", "c", "d"].map((peerId) => ({ peerId }));
+  assert.deepEqual(worth(others, new Map(), 9), others);
+  const spoke = new Map([["d", 5], ["b", 7]]);
+  assert.deepEqual(worth(others, spoke, 3).map(({ peerId }) => peerId), ["b", "d", "a"]);
+});
