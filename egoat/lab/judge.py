@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 NOTICED_MS = 5_000
 SEEN_MS = 10_000
 RECOVERY_MS = 85_000
-"""After a time without any way, of whose end nobody tells the page: the longest rest with its jitter, and a dial."""
+"""After a time without any way, of whose end nobody tells the page: the longest rest, a dial, and some."""
 
 USES_AT_FIRST = 8
 USES_PER_CHANGE = 4
