@@ -33,7 +33,6 @@ from services.transport.ladder.step import step
 
 BEAT_MS = 500
 SAMPLE_MS = 5_000
-JITTER = 0.25
 
 
 class Link(Protocol):
@@ -162,9 +161,7 @@ class Driver:
             self._perform(action, before)
         if self._wake is not None:
             self._wake.cancel()
-        pause = wake - now
-        jitter = round(self.chance.random() * JITTER * pause) if pause > 1000 else 0
-        self._wake = self.device.after(max(10, pause + jitter), self._tick)
+        self._wake = self.device.after(max(10, wake - now), self._tick)
 
     def _tick(self) -> None:
         if not self.stopped:
@@ -230,7 +227,8 @@ class Driver:
     def _ended(self, name: str, what: str, evidence: str) -> None:
         held = self.links.pop(name)
         self.last_heard = round(held.echo.heard_at)
-        self.feed(Closed(name, evidence) if held.up else Failed(name, what, evidence))
+        spread = self.chance.randrange(256) / 256
+        self.feed(Closed(name, evidence, spread) if held.up else Failed(name, what, evidence, spread))
 
     def _beat_later(self) -> None:
         if not self.stopped:

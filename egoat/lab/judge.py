@@ -16,6 +16,7 @@ import msgspec
 from egoat.lab.driver import Driver
 from egoat.lab.frames import Envelope, Who
 from egoat.lab.network import pairs
+from services.transport.ladder.state import find, is_tainted
 
 if TYPE_CHECKING:
     from egoat.lab.page import Tab
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 NOTICED_MS = 5_000
 SEEN_MS = 10_000
 RECOVERY_MS = 85_000
-"""After a time without any way, of whose end nobody tells the page: the longest rest with its jitter, and a dial."""
+"""After a time without any way, of whose end nobody tells the page: the longest rest, a dial, and some."""
 
 USES_AT_FIRST = 8
 USES_PER_CHANGE = 4
@@ -193,10 +194,11 @@ class Judge:
                 wanted[other.tab.who] = next(
                     (rung for rung, can in zip(DIRECT, meet, strict=True) if can), None
                 )
-        found = {peer: driver.state.active for peer, driver in _drivers(person.tab)}
+        drivers = _drivers(person.tab)
+        found = {peer: _taken(driver, wanted.get(peer)) for peer, driver in drivers}
         if found != wanted and not (set(found) == set(wanted) and not socket and _same_direct(found, wanted)):
             self._blame(f"{person.name} ends on {_rungs(found)}, not on {_rungs(wanted)}")
-        for _, driver in _drivers(person.tab):
+        for _, driver in drivers:
             self._count(person, driver)
 
     def _count(self, person: Person, driver: Driver) -> None:
@@ -235,6 +237,12 @@ DIRECT = ("webrtc-stun", "webrtc-turn")
 
 def _drivers(tab: Tab) -> list[tuple[Who | None, Driver]]:
     return [(None, tab.driver), *((who, peer.driver) for who, peer in tab.peers.held.items())]
+
+
+def _taken(driver: Driver, wanted: str | None) -> str | None:
+    """The rung in use; the wanted one also when it is up and only its measured quality speaks against it."""
+    rung = None if wanted is None else find(driver.state, wanted)
+    return driver.state.active if rung is None or not is_tainted(rung) else wanted
 
 
 def _same_direct(found: dict[Who | None, str | None], wanted: dict[Who | None, str | None]) -> bool:

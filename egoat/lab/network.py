@@ -45,6 +45,7 @@ class Device:
         self.skew = skew
         self.network = 0
         self.asleep = False
+        self.asked: dict[int, Act] = {}
         self._missed: list[Act] = []
 
     @property
@@ -62,6 +63,13 @@ class Device:
             self._missed.append(act)
         else:
             act()
+
+    def move(self) -> None:
+        """Another address: as browsers do, what was asked for and not yet answered fails at once."""
+        self.network += 1
+        asked, self.asked = self.asked, {}
+        for fail in asked.values():
+            self.do(fail)
 
     def sleep(self) -> None:
         """From now on nothing is done."""

@@ -44,6 +44,7 @@ class Socket:
             device.clock, path, lambda: reaches_node(device) and device.network == network
         )
         self.flow.attach(0, self._take, lambda: device.do(self._lost))
+        device.asked[id(self)] = self._lost
         device.clock.after(2 * path.travel(), self._connect)
 
     def send(self, frame: Frame) -> None:
@@ -59,6 +60,7 @@ class Socket:
 
     def close(self) -> None:
         """Ends it; nothing is told."""
+        self.reach.device.asked.pop(id(self), None)
         if not self.over:
             self.over = True
             self.flow.close(0)
@@ -86,11 +88,13 @@ class Socket:
             return
         if isinstance(frame, Welcome) and not self.opened:
             self.opened = True
+            self.reach.device.asked.pop(id(self), None)
             self.told.opened(frame)
         else:
             self.told.frame(frame)
 
     def _lost(self) -> None:
+        self.reach.device.asked.pop(id(self), None)
         if not self.over:
             self.over = True
             self.told.ended("closed" if self.opened else "refused", "it broke off")
@@ -108,6 +112,7 @@ def request(
         if open_still[0]:
             open_still[0] = False
             timer.cancel()
+            device.asked.pop(id(timer), None)
             act()
 
     def passes() -> bool:
@@ -127,6 +132,7 @@ def request(
         )
 
     timer: Timer = device.after(deadline, lambda: finish(failed))
+    device.asked[id(timer)] = lambda: finish(failed)
     device.clock.after(path.travel(), arrive)
 
 

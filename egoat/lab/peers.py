@@ -11,7 +11,7 @@ from egoat.lab.network import Device
 from egoat.lab.trace import Trace
 from services.transport.ladder.policy import RUNGS, Config
 
-PEER_LADDER = Config(rungs=tuple(place for place in RUNGS if place.name.startswith("webrtc-")))
+PEER_LADDER = Config(standbys=0, rungs=tuple(place for place in RUNGS if place.name.startswith("webrtc-")))
 
 MISSING_MS = 3_000
 SPREAD_MS = 1_000

@@ -143,7 +143,7 @@ class World:
         def act() -> None:
             person.device.access = access
             if moved:
-                person.device.network += 1
+                person.device.move()
                 if person.tab is not None:
                     person.device.do(person.tab.wake)
 
