@@ -84,8 +84,7 @@ class Node(msgspec.Struct, frozen=True):
         new = False
         if not self.budgets.may_create(payer):
             new = (await self.storage.before(room, None, 0)).head == 0
-        async with self.budgets.paced(payer):
-            self.budgets.send(payer, room, new=new)
+        self.budgets.send(payer, room, new=new)
 
     def stored(self, payer: Payer, where: Appended) -> None:
         """Charges the room that a message has made, if it has."""

@@ -29,6 +29,8 @@ DOORS = ("socket", "post", "join")
 ALLOWED = {"socket": (20, 200), "post": (20, 200), "join": (2, 120)}
 """Tokens per second and at once of who floods (docs/security.md S15)."""
 _PAUSE_S = 1.0
+_BURST_S = 1.0
+"""What a sender may send at once has been sent and stored when so much of a window is over."""
 
 Pair = tuple[list[float], list[float]]
 """What the honest noticed in two windows, one right after the other."""
@@ -86,7 +88,7 @@ class Bench:
 
     def __init__(self, node: RunningNode, honest: Honest, flood: Flood, window: float) -> None:
         self._honest, self._flood, self._window = honest, flood, window
-        self.order: list[tuple[str, list[float]]] = []
+        self.order: list[tuple[str, list[float], list[float]]] = []
         self.windows: dict[str, list[list[float]]] = defaultdict(list)
         self.floods: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.busy: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
@@ -118,9 +120,10 @@ class Bench:
             await asyncio.sleep(self._window)
         end, after = time.monotonic(), self._cpu()
         await asyncio.sleep(_PAUSE_S)
-        times = [each.took for each in self._honest.samples if begin <= each.due < end]
+        heard = [each for each in self._honest.samples if begin <= each.due < end]
+        times = [each.took for each in heard]
         self.windows[name].append(times)
-        self.order.append((name, times))
+        self.order.append((name, times, [each.took for each in heard if each.due >= begin + _BURST_S]))
         self._honest.samples.clear()
         self.seconds[name] += end - begin
         for process, seconds in after.items():
@@ -128,21 +131,23 @@ class Bench:
 
     def report(self) -> dict[str, Any]:
         """The figures."""
-        quiet, pairs = self.windows["quiet"], self._pairs()
+        quiet, pairs, later = self.windows["quiet"], self._pairs(1), self._pairs(2)
         found: dict[str, Any] = {"quiet": _spread(quiet) | self._load("quiet")}
         for door, own in pairs.items():
-            found[door] = _spread(self.windows[door]) | _ratio(own) | self._sums(door) | self._load(door)
+            found[door] = _spread(self.windows[door]) | _ratio(own) | {"after its burst": _ratio(later[door])}
+            found[door] |= self._sums(door) | self._load(door)
         floods = [pair for own in pairs.values() for pair in own]
         found["floods"] = _spread([flooded for _, flooded in floods]) | _ratio(floods)
+        found["floods"]["after its burst"] = _ratio(list(itertools.chain.from_iterable(later.values())))
         found["quiet to quiet"] = _ratio(list(itertools.pairwise(quiet)))
         return found | {"unanswered": self._honest.unanswered}
 
-    def _pairs(self) -> dict[str, list[Pair]]:
-        """Each flooded window behind the quiet one before it."""
-        found, quiet = defaultdict(list), iter(self.windows["quiet"])
-        for name, times in self.order:
-            if name in DOORS:
-                found[name].append((next(quiet), times))
+    def _pairs(self, which: int) -> dict[str, list[Pair]]:
+        """Each flooded window behind the quiet one before it; the whole ones (1), or what came after a burst (2)."""
+        found = defaultdict(list)
+        for before, after in itertools.pairwise(self.order):
+            if after[0] in DOORS:
+                found[after[0]].append((before[which], after[which]))
         return found
 
     def _sums(self, door: str) -> dict[str, Any]:

@@ -114,13 +114,14 @@ async def by_socket(
 async def by_poll(
     http: httpx.AsyncClient, base: str, room: str, author: Author, tally: Tally, rate: float, seconds: float
 ) -> None:
-    """Sends at this rate in polls, ten a second."""
+    """Sends at this rate in polls, ten a second, as far as the node lets a poller who is refused go on."""
     poller = Poller(http, base, room, author)
     await poller.join()
     start, number = time.monotonic(), 0
     while (now := time.monotonic() - start) < seconds:
-        due = [tally.wrote(author.write(room, f"p{number + n}")) for n in range(int(rate * now) - number)]
-        number += len(due)
+        count = min(200, int(rate * now) - number)
+        due = [tally.wrote(author.write(room, f"p{number + n}")) for n in range(count)]
+        number += count
         for part in (due[:100], due[100:200]):
             if part:
                 body = {"after": None, "frames": part}
@@ -164,7 +165,7 @@ async def test_a_flood_over_every_door_gets_one_quota_and_hurts_nobody(
     for name, (_, own) in honest.items():
         figure(name, f"{len(own.acked)} of {len(own.sent)} acked, slowest {own.slowest * 1000:.0f} ms")
     assert tally.settled and not tally.acked & tally.refused
-    assert len(tally.sent) > 40 * RATE * FLOOD_S
+    assert len(tally.sent) > 25 * RATE * FLOOD_S, "as much as both sockets send, and more"
     assert 0.9 * may <= len(tally.acked) <= 1.1 * may
     log = await stored(http, limited, room)
     assert log & tally.sent == tally.acked, "what was refused is not there, what was acked is"
@@ -257,7 +258,7 @@ async def spent(
 ) -> AsyncIterator[str]:
     """An address that has joined as often as it may; both gateways and both hubs have heard of it."""
     started, counts = time.monotonic(), {200: 0, 429: 0}
-    while time.monotonic() - started < 3:
+    while (took := time.monotonic() - started) < 3 or (took < 15 and not counts[429]):
         bodies = [
             {"room": f"join-{address}-{n}", "session": secrets.token_hex(8), "name": f"G{n}"}
             for n in range(8)

@@ -169,14 +169,13 @@ class _Poll:
     async def _charge(self, frame: Up) -> None:
         """Raises Fault(TOO_MANY); a socket's frames cost the same."""
         budgets = self._node.budgets
-        match frame:
-            case Send():
-                await self._node.charge_send(self._payer, self._member.room)
-            case Name():
-                async with budgets.paced(self._payer):
+        async with budgets.paced(self._payer, cost=1):
+            match frame:
+                case Send():
+                    await self._node.charge_send(self._payer, self._member.room)
+                case Name():
                     budgets.send(self._payer, self._member.room)
-            case _:
-                async with budgets.paced(self._payer):
+                case _:
                     budgets.frame(self._payer)
 
     async def _ack(self, message: Received, place: "asyncio.Future[Appended]") -> None:

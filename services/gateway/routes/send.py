@@ -66,12 +66,14 @@ async def send(request: Request) -> Response:
     if body.env is not None:
         member, _ = node.member(request.headers.get("authorization"))
         payer = node.payer(request, member.peer, verified=member.verified)
-        await node.charge_send(payer, member.room)
+        async with node.budgets.paced(payer):
+            await node.charge_send(payer, member.room)
         message = intake.take(member, body.env, body.sig, body.pk, node.clock.wall_ms())
     else:
         room, label, text = _named(body)
         payer = node.payer(request, guest(label), verified=False)
-        await node.charge_send(payer, room)
+        async with node.budgets.paced(payer):
+            await node.charge_send(payer, room)
         message = await _reference(node, room, label, text, body.id)
     if key not in (None, message.id):
         raise Fault(ErrorCode.BAD_REQUEST, "the envelope's id and Idempotency-Key differ")
