@@ -130,12 +130,12 @@ test("what is off, under way, refused or lost is said so", () => {
 
 /** @param {string} name @param {any} phase */
 const row = (name, phase, active = false) => /** @type {any} */ ({
-  name, active, since: 0, barred: null, quality: { rtt: 12, jitter: 1, loss: 0, score: 98 },
+  name, active, since: 0, barred: null, allowed: true, quality: { rtt: 12, jitter: 1, loss: 0, score: 98 },
   rung: { name, phase, tries: 0, outcome: phase.type === "resting" ? { what: "overdue", evidence: "no answer", at: 0 } : null },
 });
-const UP = { type: "up", bad: 0, tainted: false };
+const UP = { type: "up", bad: 0, tainted: false, good: 0 };
 const reach = (/** @type {any[]} */ rows, /** @type {any} */ more = {}) => ({
-  session: SESSION, rows, allowed: rows.map(({ name }) => name), facts: new Map(), theirs: new Map(), proof: /** @type {const} */ ("good"), pair: "", ...more,
+  session: SESSION, rows, facts: new Map(), theirs: new Map(), proof: /** @type {const} */ ("good"), pair: "", ...more,
 });
 const situation = (/** @type {any[]} */ node = [row("websocket-direct", UP, true), row("http-polling", UP)]) =>
   ({ rows: node, online: true, now: 1_000, since: 0, refusal: null, guest: false });
@@ -168,7 +168,7 @@ test("five steps lead to a person; only one is in use", () => {
     "webrtc-stun active", "webrtc-turn standby", "websocket-direct standby", "http-polling standby", "lan-broadcast never",
   ]);
   assert.equal(stepsTo(reach([row(STUN, UP, true), row("webrtc-turn", { type: "ready", due: 0 })]), situation())[1]?.figures, "not needed");
-  assert.deepEqual(steps(reach([row(STUN, { type: "ready", due: 0 }), row("webrtc-turn", UP)], { allowed: [] })).slice(0, 3), [
+  assert.deepEqual(steps(reach([row(STUN, { type: "ready", due: 0 }), row("webrtc-turn", { type: "ready", due: 0 })].map((one) => ({ ...one, allowed: false })))).slice(0, 3), [
     "webrtc-stun down", "webrtc-turn down", "websocket-direct active",
   ]);
 });

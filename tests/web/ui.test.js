@@ -71,7 +71,7 @@ function situation(...events) {
   const now = events.at(-1)?.[0] ?? 0;
   const quality = { rtt: 31.4, jitter: 1, loss: 0, score: 97 };
   const rows = state.rungs.map((rung) => ({
-    name: rung.name, rung, active: state.active === rung.name, since: 0, barred: null,
+    name: rung.name, rung, active: state.active === rung.name, since: 0, barred: null, allowed: true,
     quality: rung.phase.type === "up" ? quality : null,
   }));
   return { rows, online: true, now, since: 0, refusal: null, guest: false };
@@ -114,6 +114,14 @@ test("the first seconds are not a fault, and an absent path is named with what h
   assert.match(banner({ ...late, online: false })?.text ?? "", /You are offline/);
   assert.equal(summary({ ...late, online: false }, "").text, "Offline");
   assert.equal(summary(late, "").tone, "off");
+});
+
+test("a path that is switched off is no fault", () => {
+  const chosen = polling();
+  const rows = chosen.rows.map((row) => ({ ...row, allowed: row.name !== WS }));
+  assert.equal(banner({ ...chosen, rows }), null);
+  assert.equal(steps({ ...chosen, rows })[0]?.figures, "switched off");
+  assert.match(why({ ...chosen, rows }).points.join(" "), /WebSocket: switched off by the path chosen here/);
 });
 
 test("a page that is not let in says why, and offers another name where that may help", () => {

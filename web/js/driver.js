@@ -31,6 +31,7 @@ import { CLOSE } from "./wire/protocol.gen.js";
  * @property {boolean} active
  * @property {number} since monotonic ms when the dial or the link began; 0 when there is none
  * @property {import("./ladder/quality.js").Quality | null} quality
+ * @property {boolean} allowed whether the path chosen here may be this one
  * @property {string | null} barred why the node does not want this rung, until something changes
  */
 
@@ -312,6 +313,7 @@ export class Driver {
         since: held?.since ?? 0,
         quality: held?.up ? qualityOf(held.echo) : null,
         barred: this.barred.get(rung.name) ?? null,
+        allowed: this.allowed.includes(rung.name),
       };
     });
   }

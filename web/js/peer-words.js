@@ -12,7 +12,6 @@ import { latency, pathName, stepOf } from "./words.js";
  * @typedef {object} Reach
  * @property {string} session
  * @property {readonly PathRow[]} rows
- * @property {readonly string[]} allowed
  * @property {ReadonlyMap<string, import("./rungs/webrtc-link.js").Facts>} facts
  * @property {ReadonlyMap<string, Record<string, any>>} theirs
  * @property {import("./verify.js").Proof} proof whether their key signed the certificate of the link
@@ -62,9 +61,8 @@ export function pathTo(reach, { rows: node }) {
 export function stepsTo(reach, { rows: node, now }) {
   const direct = inUse(reach?.rows ?? []);
   const own = (reach?.rows ?? []).map((row, place, all) => {
-    const needless = row.rung.phase.type === "ready" && all.findIndex(({ active }) => active) < place && direct !== null;
+    const needless = row.allowed && row.rung.phase.type === "ready" && all.findIndex(({ active }) => active) < place && direct !== null;
     if (needless) return { name: row.name, label: pathName(row.name), mark: /** @type {const} */ ("down"), figures: "not needed" };
-    if (reach && !reach.allowed.includes(row.name)) return { name: row.name, label: pathName(row.name), mark: /** @type {const} */ ("down"), figures: "switched off" };
     return stepOf(row, now);
   });
   const floor = node.map((row) => stepOf(direct && row.active ? { ...row, active: false } : row, now));
@@ -83,10 +81,9 @@ export function whyTo(name, reach, situation) {
   const title = path.rung === "webrtc-stun" ? "Why direct?" : "Why not direct?";
   if (!reach) return { title, points: [`${name} shares no direct path with this page.`], next: "" };
   const better = reach.rows.slice(0, path.rung?.startsWith("webrtc-") ? reach.rows.findIndex((row) => row.active) : reach.rows.length);
-  const chains = better.map(({ name: rung, rung: { phase, outcome } }) => explain({
-    rung, outcome, name,
+  const chains = better.map(({ name: rung, allowed, rung: { phase, outcome } }) => explain({
+    rung, outcome, name, allowed,
     phase: phase.type,
-    allowed: reach.allowed.includes(rung),
     facts: reach.facts.get(rung) ?? null,
     theirs: reach.theirs.get(rung) ?? null,
   }));

@@ -195,7 +195,7 @@ export class Peer {
   /** What there is to tell of the direct paths to this session. @returns {import("./peer-words.js").Reach} */
   reach() {
     const { driver, facts, theirs, proof, pair, remote } = this;
-    return { session: remote.session, rows: driver.rows(), allowed: driver.state.allowed, facts, theirs, proof, pair };
+    return { session: remote.session, rows: driver.rows(), facts, theirs, proof, pair };
   }
 
   /** Asks the browser which pair of addresses is in use. */

@@ -59,7 +59,7 @@ export function banner({ rows, online, now, since, refusal }) {
     if (!online) return warn("You are offline. What you write is queued on this device and leaves by itself.", null);
     return early ? null : warn("No path to the node right now. What you write is queued on this device.", "retry");
   }
-  const better = rows.slice(0, rows.indexOf(active)).find(({ rung }) => rung.phase.type !== "up");
+  const better = rows.slice(0, rows.indexOf(active)).find(({ rung, allowed }) => allowed && rung.phase.type !== "up");
   if (!better || early || now - active.since < GRACE_MS) return null;
   const said = better.rung.outcome?.what === "closed" ? "broke off" : "does not open";
   return warn(`The ${pathName(better.name)} path ${said}. Messages go by ${pathName(active.name)}; nothing is lost.`, "why");
@@ -99,9 +99,10 @@ export function steps({ rows, now }) {
  * @param {number} now
  * @returns {Step}
  */
-export function stepOf({ name, rung, active, quality, barred }, now) {
+export function stepOf({ name, rung, active, quality, barred, allowed }, now) {
   const label = pathName(name);
   const { phase, outcome } = rung;
+  if (!allowed) return { name, label, mark: "down", figures: "switched off" };
   if (active) return { name, label, mark: "active", figures: figuresOf(quality) };
   if (phase.type === "up") return { name, label: `${label} · standby`, mark: "standby", figures: latency(quality?.rtt) };
   if (barred) return { name, label, mark: "down", figures: barred };
@@ -137,8 +138,9 @@ export function why({ rows, now, guest, refusal }) {
  * @param {PathRow} row
  * @param {number} now
  */
-function cause({ name, rung, barred, since }, now) {
+function cause({ name, rung, barred, since, allowed }, now) {
   const label = pathName(name);
+  if (!allowed) return `${label}: switched off by the path chosen here.`;
   if (barred) return `${label}: the node said no (${barred}).`;
   if (rung.phase.type === "dialing") return `${label}: being tried for ${seconds(now - since)}.`;
   if (!rung.outcome || rung.outcome.what === "opened") return `${label}: not tried yet.`;
@@ -162,7 +164,7 @@ function reason({ name, quality }, rows) {
  */
 function nextStep(rows, active, now) {
   const [best] = rows;
-  if (best && best === active) return "";
+  if (best && (best === active || !best.allowed)) return "";
   const dues = rows.flatMap(({ rung }) => ("due" in rung.phase && rung.phase.due > now ? [rung.phase.due] : []));
   const soon = dues.length > 0 ? ` Trying again in ${seconds(Math.min(...dues) - now)}.` : "";
   if (active) return `Whoever runs the proxy or firewall in between can let WebSockets to /signal through.${soon}`;

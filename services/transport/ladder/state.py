@@ -23,10 +23,11 @@ class Dialing(msgspec.Struct, frozen=True, tag="dialing"):
 
 
 class Up(msgspec.Struct, frozen=True, tag="up"):
-    """A link is open; `bad` samples are not yet cancelled by good ones."""
+    """A link is open; `bad` samples are not yet cancelled by good ones, the last `good` ones came in a row."""
 
     bad: int
     tainted: bool
+    good: int
 
 
 class Resting(msgspec.Struct, frozen=True, tag="resting"):
@@ -51,7 +52,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Rung(msgspec.Struct, frozen=True):
-    """One rung; `tries` counts the failures since the last good sample."""
+    """One rung; `tries` counts the failures since a link last proved itself (rule 5)."""
 
     name: str
     phase: Phase

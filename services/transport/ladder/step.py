@@ -22,8 +22,9 @@ The nine rules, where the table leaves room:
 4. Behind a clean link in use the next worse rungs are dialled as standbys, a stagger after that link
    came into use, so that they never compete with it. A resting rung does not hold a standby's
    place. What is neither better nor a standby is hung up, unless the ladder keeps its links.
-5. The rest doubles with each failure, and also when a link is lost before its first good sample:
-   an open link is not a live link. A good sample forgets the failures. A rest lasts up to twice that
+5. The rest doubles with each failure, and also when a link is lost before it proved itself: an open
+   link is not a live link. `patience` good samples in a row forget the failures, so that a rung which
+   opens, speaks once and dies is tried ever more seldom. A rest lasts up to twice that
    long, as the `spread` of what ended says, but never longer than the longest.
 6. Bad samples count up to `patience` and good ones back to zero; the two ends set and clear the
    taint. While every link is tainted all rungs are wanted.
@@ -142,7 +143,7 @@ def _opened(state: Ladder, name: str, now: int) -> _Heard:
         return _Heard(state)
     if rung is None or not isinstance(rung.phase, Dialing):
         return _Heard(state, (name,))
-    return _Heard(swap(state, replace(rung, phase=Up(0, False), outcome=Outcome("opened", "", now))))
+    return _Heard(swap(state, replace(rung, phase=Up(0, False, 0), outcome=Outcome("opened", "", now))))
 
 
 def _lost(state: Ladder, name: str, outcome: Outcome, spread: float) -> _Heard:
@@ -156,14 +157,16 @@ def _lost(state: Ladder, name: str, outcome: Outcome, spread: float) -> _Heard:
 
 
 def _sampled(state: Ladder, name: str, good: bool) -> _Heard:
-    """Rule 6; a good sample also forgets the failures of rule 5."""
+    """Rule 6; and a link that proved itself forgets the failures of rule 5."""
     rung = find(state, name)
     if rung is None or not isinstance(rung.phase, Up):
         return _Heard(state)
     patience = state.config.patience
     bad = max(0, rung.phase.bad - 1) if good else min(patience, rung.phase.bad + 1)
     tainted = bad == patience or (rung.phase.tainted and bad > 0)
-    return _Heard(swap(state, replace(rung, phase=Up(bad, tainted), tries=0 if good else rung.tries)))
+    in_row = min(patience, rung.phase.good + 1) if good else 0
+    tries = 0 if in_row == patience else rung.tries
+    return _Heard(swap(state, replace(rung, phase=Up(bad, tainted, in_row), tries=tries)))
 
 
 def _called(state: Ladder, name: str, now: int) -> _Heard:

@@ -9,11 +9,11 @@
 
 /**
  * ready: may be dialled from `due` on · dialing: fails at `deadline` · up: `bad` samples not yet
- * cancelled · resting: not before `due`.
+ * cancelled, the last `good` ones in a row · resting: not before `due`.
  *
  * @typedef {{type: "ready", due: number}
  *   | {type: "dialing", deadline: number}
- *   | {type: "up", bad: number, tainted: boolean}
+ *   | {type: "up", bad: number, tainted: boolean, good: number}
  *   | {type: "resting", due: number}} Phase
  */
 
@@ -25,7 +25,7 @@
  */
 
 /**
- * `tries` counts the failures since the last good sample.
+ * `tries` counts the failures since a link last proved itself (rule 5).
  *
  * @typedef {{name: string, phase: Phase, tries: number, outcome: Outcome | null}} Rung
  */

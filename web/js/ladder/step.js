@@ -23,8 +23,9 @@
  * 4. Behind a clean link in use the next worse rungs are dialled as standbys, a stagger after that link
  *    came into use, so that they never compete with it. A resting rung does not hold a standby's
  *    place. What is neither better nor a standby is hung up, unless the ladder keeps its links.
- * 5. The rest doubles with each failure, and also when a link is lost before its first good sample:
- *    an open link is not a live link. A good sample forgets the failures. A rest lasts up to twice that
+ * 5. The rest doubles with each failure, and also when a link is lost before it proved itself: an open
+ *    link is not a live link. `patience` good samples in a row forget the failures, so that a rung which
+ *    opens, speaks once and dies is tried ever more seldom. A rest lasts up to twice that
  *    long, as the `spread` of what ended says, but never longer than the longest.
  * 6. Bad samples count up to `patience` and good ones back to zero; the two ends set and clear the
  *    taint. While every link is tainted all rungs are wanted.
@@ -147,7 +148,7 @@ function opened(state, name, now) {
   if (rung?.phase.type === "up") return { state, ended: [] };
   if (rung?.phase.type !== "dialing") return { state, ended: [name] };
   const outcome = { what: "opened", evidence: "", at: now };
-  return { state: swap(state, { ...rung, phase: { type: "up", bad: 0, tainted: false }, outcome }), ended: [] };
+  return { state: swap(state, { ...rung, phase: { type: "up", bad: 0, tainted: false, good: 0 }, outcome }), ended: [] };
 }
 
 /**
@@ -168,7 +169,7 @@ function lost(state, name, outcome, spread = 0) {
 }
 
 /**
- * Rule 6; a good sample also forgets the failures of rule 5.
+ * Rule 6; and a link that proved itself forgets the failures of rule 5.
  *
  * @param {Ladder} state
  * @param {string} name
@@ -179,10 +180,12 @@ function sampled(state, name, good) {
   const rung = find(state, name);
   if (rung?.phase.type !== "up") return { state, ended: [] };
   const { patience } = state.config;
-  const bad = good ? Math.max(0, rung.phase.bad - 1) : Math.min(patience, rung.phase.bad + 1);
-  const tainted = bad === patience || (rung.phase.tainted && bad > 0);
-  const phase = /** @type {Phase} */ ({ type: "up", bad, tainted });
-  return { state: swap(state, { ...rung, phase, tries: good ? 0 : rung.tries }), ended: [] };
+  const { phase } = rung;
+  const bad = good ? Math.max(0, phase.bad - 1) : Math.min(patience, phase.bad + 1);
+  const tainted = bad === patience || (phase.tainted && bad > 0);
+  const inRow = good ? Math.min(patience, phase.good + 1) : 0;
+  const next = /** @type {Phase} */ ({ type: "up", bad, tainted, good: inRow });
+  return { state: swap(state, { ...rung, phase: next, tries: inRow === patience ? 0 : rung.tries }), ended: [] };
 }
 
 /**
