@@ -56,7 +56,8 @@ export function fakeWorld(node = () => null) {
     async fetch(/** @type {any} */ path, /** @type {any} */ init = {}) {
       const body = init.body ? JSON.parse(init.body) : null;
       world.asked.push({ path, body, headers: init.headers });
-      const answer = await world.node(path, body, init.headers);
+      const given = new Promise((_, reject) => init.signal?.addEventListener("abort", () => reject(init.signal.reason)));
+      const answer = await Promise.race([world.node(path, body, init.headers), given]);
       if (init.signal?.aborted) throw init.signal.reason;
       if (!answer) throw new TypeError("no connection");
       return new Response(JSON.stringify(answer.body ?? answer), { status: answer.status ?? 200 });

@@ -199,6 +199,21 @@ test("in use it reads on from the cursor, keeps the node's next place, roster ta
   assert.deepEqual(heard.slice(1), [["frame", "message"], ["roster", 0], ["frame", "message"]]);
 });
 
+test("what the old network swallowed is asked again at once on a new one", async () => {
+  const node = (/** @type {string} */ path) => (path === "/poll" ? never() : path === "/join" ? WELCOME : { nonce: "N" });
+  const { world, link, heard } = dialPolling(node);
+  await settle();
+  link.activate(true);
+  link.send({ type: "send", env: "1" });
+  await settle();
+  const polls = () => world.asked.filter(({ path }) => path === "/poll").map(({ body }) => body.frames.length);
+  assert.deepEqual(polls().sort(), [0, 1]);
+  link.refresh();
+  await settle();
+  assert.deepEqual(polls().sort(), [0, 0, 1, 1]);
+  assert.deepEqual(heard.filter(([what]) => what === "ended"), []);
+});
+
 test("one batch is under way at a time, and what fails for the moment is sent again", async () => {
   /** @type {((answer: any) => void)[]} */
   const waiting = [];
@@ -287,7 +302,7 @@ test("a node that cannot be reached ends the link, a refused join ends it for go
   assert.deepEqual(closed.heard, []);
   const slow = dialPolling(never);
   await slow.world.pass(9_000);
-  assert.deepEqual(slow.heard, []);
+  assert.deepEqual(slow.heard, [["ended", { what: "refused", evidence: "no answer in time", final: false, code: "unreachable" }]]);
 });
 
 test("an answer that is not the node's is not taken for one", async () => {

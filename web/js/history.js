@@ -74,6 +74,7 @@ export class History {
       if (!(await this.fillFrom(gap))) break;
     }
     this.filling = false;
+    if (this.gap() && !this.stopped) this.world.setTimeout(() => void this.fill(), AGAIN_MS);
     this.changed();
   }
 

@@ -22,6 +22,9 @@ export const httpPolling = {
   dial: (context, events) => new PollingLink(context, events),
 };
 
+/** A request was given up because the network is another one: it is made again at once. */
+class Renewed extends Error {}
+
 class PollingLink {
   /**
    * @param {import("./index.js").Context} context
@@ -31,6 +34,8 @@ class PollingLink {
     this.context = context;
     this.events = events;
     this.stop = new AbortController();
+    /** @type {Set<AbortController>} the requests under way */
+    this.asking = new Set();
     this.opened = false;
     this.active = false;
     this.polling = false;
@@ -81,9 +86,8 @@ class PollingLink {
   }
 
   async joinOnce() {
-    const { world, room, signs } = this.context;
-    const ask = (/** @type {string} */ path, /** @type {object} */ body) =>
-      request(world, path, { body, deadline: JOIN_MS, signal: this.stop.signal });
+    const { room, signs } = this.context;
+    const ask = (/** @type {string} */ path, /** @type {object} */ body) => this.ask(path, { body, deadline: JOIN_MS });
     const nonce = signs ? String((await ask("/join/challenge", { room }))["nonce"]) : "";
     const answer = await ask("/join", { room, ...(await this.context.proof(nonce)) });
     const welcome = checkFrame({ ...answer, type: "welcome", v: 1 });
@@ -93,13 +97,28 @@ class PollingLink {
   }
 
   /**
+   * @param {string} path
+   * @param {{body: object, token?: string | null, deadline: number}} options
+   */
+  async ask(path, options) {
+    const one = new AbortController();
+    this.asking.add(one);
+    if (this.over) one.abort(this.stop.signal.reason);
+    try {
+      return await request(this.context.world, path, { ...options, signal: one.signal });
+    } finally {
+      this.asking.delete(one);
+    }
+  }
+
+  /**
    * @param {{after: string | null, wait: number, frames: object[], roster?: string, receipts?: string}} body
    * @param {number} deadline
    */
   async poll(body, deadline) {
     if (!this.context.token()) await this.join();
     const token = this.context.token();
-    const answer = await request(this.context.world, "/poll", { body, token, deadline, signal: this.stop.signal });
+    const answer = await this.ask("/poll", { body, token, deadline });
     if (typeof answer["token"] === "string") this.context.keepToken(answer["token"]);
     if (this.over || !this.opened) return answer;
     this.events.heard();
@@ -119,8 +138,11 @@ class PollingLink {
     if (active) void this.read();
   }
 
-  /** Every request finds its own way. */
-  refresh() {}
+  /** A request that the old network swallowed would be waited for until its deadline. */
+  refresh() {
+    if (!this.opened) return;
+    for (const one of this.asking) one.abort(new Renewed("the network is another one"));
+  }
 
   async read() {
     if (this.polling) return;
@@ -193,6 +215,7 @@ class PollingLink {
    */
   async bear(error, failures) {
     if (this.over) return false;
+    if (error instanceof Renewed && failures <= PATIENCE) return true;
     if (!(error instanceof Refused) || failures > PATIENCE) return this.end(error);
     try {
       if (error.status === 401) {
@@ -217,7 +240,7 @@ class PollingLink {
   /** @param {unknown} error */
   end(error) {
     if (this.over) return false;
-    this.stop.abort();
+    this.halt();
     const refused = error instanceof Refused ? error : null;
     const final = refused !== null && !this.opened && [400, 403].includes(refused.status);
     const code = refused?.fault.code ?? "unreachable";
@@ -227,6 +250,11 @@ class PollingLink {
 
   close() {
     this.active = false;
+    this.halt();
+  }
+
+  halt() {
     this.stop.abort();
+    for (const one of this.asking) one.abort(this.stop.signal.reason);
   }
 }
