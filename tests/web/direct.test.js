@@ -186,9 +186,48 @@ test("other tabs of this person are not called, other guests of one name are", a
   assert.equal(guests.room.direct.peers.held.size, 1);
 });
 
-test("in a large room those who talk are worth a direct path", () => {
+test("in a large room those who talk are worth a direct path, and keep it for a minute", () => {
   const others = ["a", "b", "c", "d"].map((peerId) => ({ peerId }));
-  assert.deepEqual(worth(others, new Map(), 9), others);
+  const nobody = () => false;
+  assert.deepEqual(worth(others, new Map(), nobody, 9), others);
   const spoke = new Map([["d", 5], ["b", 7]]);
-  assert.deepEqual(worth(others, spoke, 3).map(({ peerId }) => peerId), ["b", "d", "a"]);
+  assert.deepEqual(worth(others, spoke, nobody, 3).map(({ peerId }) => peerId), ["b", "d", "a"]);
+  const isA = (/** @type {{peerId: string}} */ { peerId }) => peerId === "a";
+  assert.deepEqual(worth(others, new Map([["a", 1_000], ["b", 50_000]]), isA, 1), [{ peerId: "a" }]);
+  assert.deepEqual(worth(others, new Map([["a", 1_000], ["b", 62_000]]), isA, 1), [{ peerId: "b" }]);
+});
+
+test("a page in a crowd has so many direct paths, takes some that are asked of it, and says when it is full", async () => {
+  const bob = await stranger();
+  const session = (/** @type {number} */ number) => number.toString(16).padStart(16, "0");
+  const sessions = Array.from({ length: 40 }, (_, number) => session(number + 100));
+  const { room, ws, stun, world } = await joined(undefined, rosterOf(bob, sessions));
+  await world.pass(10);
+  const { peers } = room.direct;
+  assert.equal(peers.held.size, 12);
+  assert.equal(stun.links.length, 12);
+  const call = (/** @type {string} */ from) => ws.last.events.frame({
+    type: "offer", peer_id: bob.peerId, session: from, payload: { rung: STUN, attempt: `${from}-1`, sdp: "v=0" },
+  });
+  for (const from of sessions) call(from);
+  assert.equal(peers.held.size, 24);
+  assert.equal(signals(ws.last, "answer").filter(({ payload }) => /as many direct paths/.test(payload.refused)).length, 16);
+  room.metPeople();
+  assert.equal(peers.held.size, 24, "who was taken in stays");
+});
+
+test("who begins to talk in a crowd gets the place of somebody silent", async () => {
+  const people = [];
+  for (let number = 0; number < 14; number += 1) people.push(await stranger());
+  const roster = people.map((person, number) => rosterOf(person, [number.toString(16).padStart(16, "0")])[0]);
+  const { room, ws, log, world } = await joined(undefined, roster);
+  await world.pass(10);
+  const reached = () => new Set([...room.direct.peers.held.values()].map(({ remote }) => remote.peerId));
+  const talker = people.find(({ peerId }) => !reached().has(peerId));
+  assert.ok(talker);
+  await world.pass(120_000);
+  ws.last.events.frame(log.add(await talker("hello")));
+  await world.pass(2_000);
+  assert.ok(reached().has(talker.peerId));
+  assert.equal(reached().size, 12);
 });

@@ -101,6 +101,7 @@ export class Direct {
   logged(message) {
     this.custody.release(keyOf(message));
     if (message.mine) this.peers.settled(message.id);
+    else this.peers.talked(message.sender);
   }
 
   /** The node has taken a message of this id, or refused it for good. @param {string} id */

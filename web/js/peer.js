@@ -37,6 +37,8 @@ export class Peer {
     this.remote = parts.remote;
     /** Whether the roster still has it; a session whose link lives is kept without. */
     this.present = true;
+    /** Whether it was the other side that wanted a direct path. */
+    this.invited = false;
     /** Whether the key of this peer signed the certificate of the link in use. */
     this.proof = /** @type {import("./verify.js").Proof} */ ("unknown");
     /** The addresses in use in a few words. */

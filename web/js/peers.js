@@ -1,7 +1,8 @@
 // The direct paths of one room: a ladder for each session of somebody else, own messages out, theirs in.
 
 import { isSamePerson, keyOf, Peer } from "./peer.js";
-import { worth } from "./mesh.js";
+import { checkCall } from "./wire/call.js";
+import { CEILING, MOST, worth } from "./mesh.js";
 
 /** @typedef {import("./roster.js").Person} Person */
 /** @typedef {import("./wire/codec.js").Sealed} Sealed */
@@ -26,6 +27,11 @@ import { worth } from "./mesh.js";
 /** Own messages kept for those who come within reach, when the node does not keep them. */
 const MOST_KEPT = 500;
 
+/** In a large room places are given anew this long after somebody spoke. */
+const REGROUP_MS = 1_000;
+
+const FULL = "the other side has as many direct paths as it keeps";
+
 /** Word of what came goes out after this pause. */
 const GOT_MS = 30;
 
@@ -46,8 +52,12 @@ export class Peers {
     this.people = [];
     /** @type {readonly string[]} */
     this.allowed = [];
+    /** Whether there are more sessions than direct paths. */
+    this.crowded = false;
     this.count = 0;
     this.stopped = false;
+    /** @type {number | undefined} */
+    this.regroupTimer = undefined;
     /** @type {number | undefined} */
     this.gotTimer = undefined;
   }
@@ -60,12 +70,16 @@ export class Peers {
     const others = people.flatMap(({ peerId, name, verified, sessions }) =>
       isSamePerson(peerId, self.peerId)
         ? []
-        : sessions.filter((session) => session !== self.session).map((session) => ({ peerId, session, name, verified })));
-    const wanted = new Map(worth(others, this.spoke).map((remote) => [keyOf(remote), remote]));
+        : sessions.map((session) => ({ peerId, session, name, verified })).filter((remote) => keyOf(remote) !== keyOf(self)));
+    const isHeld = (/** @type {{peerId: string, session: string}} */ remote) => this.held.has(keyOf(remote));
+    const wanted = new Map(worth(others, this.spoke, isHeld).map((remote) => [keyOf(remote), remote]));
+    const present = new Set(others.map(keyOf));
     for (const peer of [...this.held.values()]) {
-      peer.present = others.some((remote) => keyOf(remote) === peer.key);
-      if (!wanted.has(peer.key) && (peer.present || peer.rung === null)) this.drop(peer);
+      peer.present = present.has(peer.key);
+      const stays = wanted.has(peer.key) || (peer.present ? peer.invited : peer.rung !== null);
+      if (!stays) this.drop(peer);
     }
+    this.crowded = others.length > CEILING;
     for (const [key, remote] of wanted) {
       const known = this.held.get(key);
       if (known) known.remote = remote;
@@ -107,15 +121,36 @@ export class Peers {
   /** A signal that the node passed on; somebody the roster does not name yet may call first. @param {import("./wire/codec.js").Frame} frame */
   signalled(frame) {
     const remote = { peerId: String(frame["peer_id"]), session: String(frame["session"]) };
-    const peer = this.held.get(keyOf(remote)) ?? this.stranger(remote);
+    const peer = this.held.get(keyOf(remote)) ?? this.stranger(remote, frame);
     peer?.signalled(frame.type, frame["payload"]);
   }
 
-  /** @param {{peerId: string, session: string}} remote */
-  stranger(remote) {
+  /**
+   * A session that this page did not call itself: it is taken in while there is room, and told when there is none.
+   * @param {{peerId: string, session: string}} remote
+   * @param {import("./wire/codec.js").Frame} frame
+   */
+  stranger(remote, frame) {
     const person = this.people.find(({ peerId }) => peerId === remote.peerId);
-    if (!person?.sessions.includes(remote.session) || keyOf(remote) === keyOf(this.parts.self())) return undefined;
-    return this.begin({ ...remote, name: person.name, verified: person.verified });
+    const call = checkCall(frame["payload"]);
+    if (frame.type !== "offer" || !call || !person?.sessions.includes(remote.session)) return undefined;
+    if (keyOf(remote) === keyOf(this.parts.self())) return undefined;
+    if (this.held.size >= MOST) {
+      const payload = { rung: call.rung, attempt: call.attempt, refused: FULL };
+      this.parts.signal({ type: "answer", target_peer_id: remote.peerId, target_session: remote.session, payload });
+      return undefined;
+    }
+    const peer = this.begin({ ...remote, name: person.name, verified: person.verified });
+    peer.invited = true;
+    return peer;
+  }
+
+  /** In a large room direct paths go to those who talk. @param {string} peerId */
+  talked(peerId) {
+    this.spoke.set(peerId, this.world.now());
+    if (!this.crowded || this.stopped) return;
+    this.world.clearTimeout(this.regroupTimer);
+    this.regroupTimer = this.world.setTimeout(() => this.follow(this.people), REGROUP_MS);
   }
 
   /**
@@ -157,7 +192,7 @@ export class Peers {
   heard(peer, frame, rung) {
     if (frame.type === "message") {
       const { env, sig, pk } = frame;
-      this.spoke.set(peer.remote.peerId, this.world.now());
+      this.talked(peer.remote.peerId);
       this.parts.message({ env, sig, pk }, peer.remote, rung);
     } else if (frame.type === "got") {
       for (const id of frame["ids"]) this.own.get(id)?.got.add(peer.key);
@@ -210,6 +245,7 @@ export class Peers {
   stop() {
     this.stopped = true;
     this.world.clearTimeout(this.gotTimer);
+    this.world.clearTimeout(this.regroupTimer);
     for (const peer of this.held.values()) peer.stop();
     this.held.clear();
   }
