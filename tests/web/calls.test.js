@@ -72,6 +72,13 @@ test("a direct connection never knows of the relay, a relayed one of nothing els
   assert.deepEqual(relayed.config, { iceServers: [{ urls: turn.turn, username: "u", credential: "c" }], iceTransportPolicy: "relay" });
   await world.pass(301_000);
   assert.equal(/** @type {any} */ (await relay.servers("webrtc-turn")).config.iceServers[0].username, "u2");
+  relay.take(null);
+  assert.equal(/** @type {any} */ (await relay.servers("webrtc-turn")).config.iceServers[0].username, "u2", "what it has still counts");
+  await world.pass(700_000);
+  relay.take(null);
+  assert.match(/** @type {any} */ (await relay.servers("webrtc-turn")).missing, /no relay/);
+  await world.pass(61_000);
+  assert.equal(/** @type {any} */ (await relay.servers("webrtc-turn")).config.iceServers[0].username, "u2");
   for (const bad of [null, {}, { ...turn, ttl: "x" }, { ...turn, username: 7 }]) assert.equal(checkTurn(bad), null);
   assert.deepEqual(checkTurn({ ...turn, stun: ["http://evil", "stun:a"], turn: 7 }), { ...turn, stun: ["stun:a"], turn: [] });
 });

@@ -7,6 +7,9 @@ import { request } from "./api.js";
 /** Credentials are renewed before a dial once this share of their life is over. */
 const OLD = 0.5;
 
+/** A node that gave none is asked again after this. */
+const NONE_MS = 60_000;
+
 export class Relay {
   /**
    * @param {import("./api.js").World} world
@@ -20,9 +23,11 @@ export class Relay {
     this.since = -Infinity;
   }
 
-  /** What a welcome told. @param {unknown} told */
+  /** What a welcome told; nothing where this page had too many of late, so what it has still counts. @param {unknown} told */
   take(told) {
-    this.turn = checkTurn(told);
+    const turn = checkTurn(told);
+    if (!turn && this.turn && this.world.now() - this.since < this.turn.ttl * 1000) return;
+    this.turn = turn;
     this.since = this.world.now();
   }
 
@@ -45,7 +50,8 @@ export class Relay {
 
   async renew() {
     const token = this.token();
-    if (!this.turn || !token || this.world.now() - this.since < this.turn.ttl * 1000 * OLD) return;
+    const good = this.turn ? this.turn.ttl * 1000 * OLD : NONE_MS;
+    if (!token || this.world.now() - this.since < good) return;
     const told = await request(this.world, "/turn", { body: {}, token }).catch(() => null);
     if (told) this.take(told);
   }
