@@ -63,9 +63,12 @@ test("a frame on the channel of any other form is none", () => {
 test("a direct connection never knows of the relay, a relayed one of nothing else, and credentials are renewed in time", async () => {
   const turn = { stun: ["stun:n:3478"], turn: ["turn:n:3478?transport=udp"], username: "u", credential: "c", ttl: 600 };
   const world = fakeWorld((path) => (path === "/turn" ? { ...turn, username: "u2" } : null));
-  const relay = new Relay(/** @type {any} */ (world), () => "token");
+  /** @type {string | null} */
+  let token = null;
+  const relay = new Relay(/** @type {any} */ (world), () => token);
   assert.deepEqual(await relay.servers(STUN), { config: { iceServers: [] } });
   assert.match(/** @type {any} */ (await relay.servers("webrtc-turn")).missing, /no relay/);
+  token = "token";
   relay.take(turn);
   assert.deepEqual(await relay.servers(STUN), { config: { iceServers: [{ urls: turn.stun }] } });
   const relayed = /** @type {any} */ (await relay.servers("webrtc-turn"));
