@@ -187,3 +187,31 @@ def test_a_guest_s_direct_path_is_shown_as_unproven(node: Ports, profile: Profil
     card = local.locator('[data-peer="guest:Gast"]')
     card.get_by_role("button", name="Why this path to Gast?").click()
     expect(card.locator(".why")).to_contain_text("a guest has no key")
+
+
+def test_hostile_signals_break_nothing(node: Ports, profile: Profile) -> None:
+    room, context = a_room(), watched(profile())
+    junk = [
+        {"candidate": f"candidate:{n} 1 udp 1 {'x' * 200} {n} typ host", "sdpMid": "0"} for n in range(60)
+    ]
+
+    def noisy(frame: dict[str, Any]) -> dict[str, Any]:
+        payload = frame.get("payload")
+        if frame["type"] == "ice" and isinstance(payload, dict) and "candidates" in payload:
+            mdns = {"candidate": "candidate:1 1 udp 1 nobody.local 9 typ host", "sdpMid": "0"}
+            payload["candidates"] = [
+                mdns,
+                {"candidate": "a=junk", "sdpMid": "0"},
+                *payload["candidates"],
+                *junk,
+            ]
+        return frame
+
+    between(context, noisy)
+    ann = enter(context, base_of(node), room, name="Ann")
+    bob = enter(watched(profile()), base_of(node), room, name="Bob")
+    reached(ann, "webrtc-stun")
+    reached(bob, "webrtc-stun")
+    say(ann, "through the noise")
+    at_node(bob, "through the noise")
+    assert message(bob, "through the noise").get_attribute("data-via") == "webrtc-stun"

@@ -29,6 +29,9 @@ const BATCH_MS = 40;
 const AGAIN_MS = [2_000, 4_000, 8_000];
 const MOST_EARLY = 64;
 
+/** No page has more addresses than this; what it sends beyond is not tried. */
+const MOST_CANDIDATES = 256;
+
 export class Negotiation {
   /** @param {Negotiated} parts */
   constructor(parts) {
@@ -41,6 +44,7 @@ export class Negotiation {
     this.begun = false;
     this.over = false;
     this.answered = "";
+    this.added = 0;
     /** @type {RTCIceCandidateInit[]} */
     this.batch = [];
     /** @type {RTCIceCandidateInit[]} */
@@ -161,6 +165,8 @@ export class Negotiation {
 
   /** @param {RTCIceCandidateInit} candidate */
   async add(candidate) {
+    this.added += 1;
+    if (this.added > MOST_CANDIDATES) return;
     this.parts.candidate(candidate.candidate ?? "", false);
     if (!this.pc.remoteDescription) {
       if (this.early.length < MOST_EARLY) this.early.push(candidate);
