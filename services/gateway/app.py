@@ -40,7 +40,7 @@ from services.kernel.run.limits import Budgets
 from services.kernel.run.listen import listen
 from services.kernel.run.origin import Door, Tags
 from services.kernel.run.relaying import TurnDesk
-from services.kernel.run.serve import Parts, http
+from services.kernel.run.serve import LAST_WORD_S, Parts, http
 from services.kernel.run.settings import read_secret
 from services.kernel.run.turn import Relay
 from services.kernel.wire.roster import events_key
@@ -89,6 +89,7 @@ async def _running(
         bus = await stack.enter_async_context(open_bus(shared.redis_url, group))
         leases = await stack.enter_async_context(open_leases(shared.redis_url))
         storage = await stack.enter_async_context(open_storage(public.storage_address, secret, group))
+        await stack.enter_async_context(owned(group, storage.leave(health.draining, LAST_WORD_S)))
         feeds = await stack.enter_async_context(open_feeds(bus, storage, hint_key(secret), group))
         clock = SystemClock()
         budgets = Budgets(settings.limits, leases, clock)

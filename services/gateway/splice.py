@@ -101,6 +101,8 @@ class Splice(asyncio.Protocol):
         self._early.clear()
 
     def _refuse(self, status: int, reason: str, code: str, detail: str, retry: float | None = None) -> None:
+        if self.transport.is_closing():
+            return
         self.transport.write(answer(status, reason, code, detail, retry))
         self.transport.close()
 

@@ -187,3 +187,26 @@ async def test_every_service_stops_at_once_when_idle_and_twice_is_once(own: Runn
         process.popen.send_signal(signal.SIGINT)
         await stopped(process, within=3)
         await asyncio.to_thread(process.start)
+
+
+async def test_what_waits_for_a_storage_that_says_nothing_is_answered_before_the_end(
+    own: RunningNode, http: httpx.AsyncClient, room: str
+) -> None:
+    """A gateway stops while storage is frozen: each request under way gets its 503, nothing is cut off."""
+    storage, gateway = own.storage, own.gateway
+    assert storage.popen is not None
+    message = {"room": room, "peer_id": "Ann", "text": "hello"}
+    storage.popen.send_signal(signal.SIGSTOP)
+    try:
+        asked = [
+            asyncio.create_task(http.post(f"{own.base}/send", json=message, timeout=20)) for _ in range(5)
+        ]
+        asked.append(asyncio.create_task(http.get(f"{own.base}/history?room={room}&after=", timeout=20)))
+        await asyncio.sleep(0.5)
+        await stopped(gateway, within=8)
+        answers = await asyncio.gather(*asked)
+        assert {answer.status_code for answer in answers} == {503}
+        assert all("Retry-After" in answer.headers for answer in answers)
+    finally:
+        storage.popen.send_signal(signal.SIGCONT)
+        await asyncio.to_thread(gateway.start)

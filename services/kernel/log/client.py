@@ -60,6 +60,11 @@ class _Line(asyncio.Protocol):
             self.transport.abort()
 
 
+def _heed(place: asyncio.Future[Appended]) -> None:
+    if not place.cancelled():
+        place.exception()
+
+
 def conflict() -> Fault:
     """The same (sender, id) is in the log with other content."""
     return Fault(ErrorCode.CONFLICT, "this id stands for another message")
@@ -76,6 +81,7 @@ class StorageClient:
         self._n = 0
         self._batch: list[tuple[Received, asyncio.Future[Appended]]] = []
         self._group = group
+        self._left = False
 
     @property
     def connected(self) -> bool:
@@ -90,6 +96,7 @@ class StorageClient:
         """
         loop = asyncio.get_running_loop()
         place: asyncio.Future[Appended] = loop.create_future()
+        place.add_done_callback(_heed)  # who waited for it may have gone
         self._batch.append((message, place))
         if len(self._batch) == 1:
             loop.call_soon(self._flush)
@@ -137,7 +144,7 @@ class StorageClient:
 
     async def _ask(self, ask: api.Ask, line: _Line | None = None) -> api.Reply:
         line = line or self._line
-        if line is None or line.closed.done():
+        if self._left or line is None or line.closed.done():
             raise unavailable("the storage service is away")
         try:
             async with asyncio.timeout(_DEADLINE):
@@ -167,6 +174,14 @@ class StorageClient:
         for (_, place), stored in zip(batch, reply.results, strict=True):
             if not place.done():
                 place.set_result(stored)
+
+    async def leave(self, leaving: asyncio.Event, seconds: float) -> None:
+        """So many seconds after `leaving` is set, whatever still waits is told that storage is away, and whatever comes."""
+        await leaving.wait()
+        await asyncio.sleep(seconds)
+        self._left = True
+        if self._line is not None:
+            self._line.abort()
 
     async def run(self) -> None:
         """Keeps the connection up until cancelled; says once when it goes and when it is back."""

@@ -21,6 +21,9 @@ from services.kernel.run.settings import StartError
 
 _GRACE_S = 5
 
+LAST_WORD_S = 4
+"""After so long in a drain what still waits for another service is answered that it is unavailable."""
+
 log = structlog.get_logger()
 
 S = TypeVar("S")
