@@ -176,7 +176,7 @@ class StorageClient:
                 place.set_result(stored)
 
     async def leave(self, leaving: asyncio.Event, seconds: float) -> None:
-        """So many seconds after `leaving` is set, whatever still waits is told that storage is away, and whatever comes."""
+        """So many seconds after `leaving` is set, what still waits, and what comes, is told that storage is away."""
         await leaving.wait()
         await asyncio.sleep(seconds)
         self._left = True
