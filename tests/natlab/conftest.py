@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.natlab.coturn import Counters
-from tests.natlab.lab import NODE, Lab, Rules, laboratory
+from tests.natlab.figures import Figures
+from tests.natlab.lab import NODE, Lab, laboratory
 from tests.natlab.people import NAMES, Person, launched
 from tests.support.node import ROOT
 from tests.support.up import Up, started
@@ -40,6 +41,21 @@ def node(lab: Lab, counters: Counters, tmp_path_factory: pytest.TempPathFactory)
     argv = lab.street.argv("env", f"PATH={counters.path()}:{os.environ['PATH']}", PYTHON, "-m", "egoat", "up")
     with started([*argv, "--db", str(folder / "chat.db")]) as up:
         yield up
+
+
+_FIGURES = Figures()
+
+
+@pytest.fixture(scope="session")
+def figures() -> Figures:
+    """What goes into the table."""
+    return _FIGURES
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows the table."""
+    for line in _FIGURES.text():
+        terminalreporter.write_line(line)
 
 
 class Office:
@@ -92,8 +108,8 @@ def everybody(
 def people(everybody: tuple[Person, Person]) -> Iterator[tuple[Person, Person]]:
     """Ann and Bob before routers that let everything out; their pages are closed and the routers as before after it."""
     for each in everybody:
-        each.home.set(Rules())
+        each.home.restore()
     yield everybody
     for each in everybody:
         each.leave()
-        each.home.set(Rules())
+        each.home.restore()

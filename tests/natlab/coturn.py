@@ -2,9 +2,25 @@
 
 import re
 import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-_USAGE = re.compile(r"usage: realm=<\S*>, username=<\S*>, rp=(\d+), rb=(\d+), sp=(\d+), sb=(\d+)")
+_USAGE = re.compile(r"session (\d+): usage: .*, rp=\d+, rb=(\d+), sp=\d+, sb=(\d+)")
+_TCP = re.compile(r"session (\d+): TCP socket closed")
+_BUSY = 5_000
+_ENDS_IN = 5.0
+
+
+@dataclass(frozen=True)
+class Session:
+    """One allocation: bytes that came from its client and went to it, over UDP or TCP."""
+
+    received: int
+    sent: int
+    way: str
+
 
 _STARTER = """#!/bin/sh
 umask 077
@@ -29,6 +45,20 @@ class Counters:
         """The folder that belongs before the others on the PATH."""
         return str(self._folder)
 
-    def text(self) -> str:
-        """The log so far."""
+    def _text(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def during(self, end: Callable[[], object], expected: int = 0) -> list[Session]:
+        """The sessions that carried something and ended with `end`, once there are as many as expected."""
+        skip = len(self._text())
+        end()
+        deadline = time.monotonic() + _ENDS_IN
+        while len(found := _sessions(self._text()[skip:])) < expected and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return found
+
+
+def _sessions(text: str) -> list[Session]:
+    tcp = set(_TCP.findall(text))
+    found = [(key, int(rb), int(sb)) for key, rb, sb in _USAGE.findall(text)]
+    return [Session(rb, sb, "tcp" if key in tcp else "udp") for key, rb, sb in found if rb > _BUSY]

@@ -127,16 +127,25 @@ class Home:
         """Further rules before the others; none: they are lifted."""
         self.set(self.rules, "\n".join(lines))
 
+    def restore(self) -> None:
+        """Everything as it was at first."""
+        self.host.ip("address", "flush", "dev", "eth0")
+        self.host.ip("address", "add", f"{self.net}.2/24", "dev", "eth0")
+        self.cable(True)
+        self.set(Rules())
+
     def cable(self, plugged: bool) -> None:
         """Pulls or plugs the device's cable, at the router's end and its own."""
         self.host.ip("link", "set", "eth0", "up" if plugged else "down")
         if plugged:
             self.host.ip("route", "replace", "default", "via", f"{self.net}.1")
 
-    def move(self, before: int, after: int) -> None:
+    def move(self) -> None:
         """The device gets another address and loses the one it had."""
-        self.host.ip("address", "add", f"{self.net}.{after}/24", "dev", "eth0")
-        self.host.ip("address", "del", f"{self.net}.{before}/24", "dev", "eth0")
+        self.host.ip("address", "add", f"{self.net}.3/32", "dev", "eth0")
+        self.host.ip("address", "flush", "dev", "eth0", "to", f"{self.net}.2")
+        self.host.ip("address", "add", f"{self.net}.3/24", "dev", "eth0")
+        self.host.ip("address", "del", f"{self.net}.3/32", "dev", "eth0")
         self.host.ip("route", "replace", "default", "via", f"{self.net}.1")
 
 
@@ -177,7 +186,7 @@ class Lab:
             space.ip("link", "set", link, "up")
         router.ip("route", "add", "default", "via", NODE)
         host.ip("route", "add", "default", "via", f"{net}.1")
-        router.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        router.run("tee", "/proc/sys/net/ipv4/ip_forward", given="1")
         home = Home(host, router, net)
         home.set(Rules())
         return home

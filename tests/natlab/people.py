@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expec
 
 from tests.browser.conftest import ARGS, chromium
 from tests.browser.direct import WATCH, channel, first_copies, say_many
-from tests.browser.room import LONG
+from tests.browser.room import LONG, texts
 from tests.natlab.lab import NODE, Home
 
 NAMES = ("Ann", "Bob")
@@ -19,13 +19,15 @@ NAMES = ("Ann", "Bob")
 # Times are milliseconds since the epoch; `performance.timeOrigin` is when the navigation began.
 DIARY = """
 (() => {
-  const diary = window.__diary = {opened: performance.timeOrigin, texts: {}, left: {}, paths: [], node: []};
+  const diary = window.__diary = {opened: performance.timeOrigin, texts: {}, left: {}, said: {}, seen: {}, paths: [], node: []};
   const now = () => performance.timeOrigin + performance.now();
   const note = (list, value) => { if (list.at(-1)?.[1] !== value) list.push([now(), value]); };
   const look = () => {
     for (const node of document.querySelectorAll('[data-message]')) {
       const text = node.querySelector('.text')?.textContent.trim();
       if (!text) continue;
+      diary.seen[node.dataset.id] ??= text;
+      if (node.hasAttribute('data-mine')) diary.said[text] ??= now();
       const list = node.hasAttribute('data-mine') ? diary.left : diary.texts;
       if (list !== diary.left || node.dataset.state !== 'queued') list[text] ??= now();
     }
@@ -73,6 +75,7 @@ class Person:
     def leave(self) -> None:
         """Closes the page."""
         if self.context is not None:
+            self.page.goto("about:blank")  # its connections take leave, which a killed page's do not
             self.context.close()
             self.context = None
 
@@ -105,14 +108,23 @@ class Person:
         """Says them one after the other."""
         say_many(self.page, words, pause_ms)
 
+    def start_saying(self, words: list[str], pause_ms: int) -> None:
+        """The same, but does not wait for the end of it."""
+        self.page.evaluate("([words, pause]) => { void __say(words, pause); }", [words, pause_ms])
+
     def heard(self, prefix: str) -> list[str]:
-        """The messages that begin so, as shown, in order."""
-        found = self.page.evaluate(
-            "(p) => [...document.querySelectorAll('[data-message] .text')].map((e) => e.textContent.trim())"
-            ".filter((text) => text.startsWith(p))",
-            prefix,
-        )
-        return [str(text) for text in found]
+        """The messages that begin so, each as often as it was shown under another id, in the order they appeared."""
+        seen = self.page.evaluate("Object.values(__diary.seen)")
+        return [str(text) for text in seen if str(text).startswith(prefix)]
+
+    def shown(self) -> list[str]:
+        """What the timeline shows now, which is the end of it."""
+        return texts(self.page)
+
+    def history(self, room: str) -> list[str]:
+        """The node's log as this page can read it."""
+        rows = self.page.evaluate("(room) => fetch(`/history?room=${room}&since=0`).then((a) => a.json())", room)
+        return [str(row["text"]) for row in rows]
 
 
 def launched(playwright: Playwright, home: Home, starter: Path) -> Browser:
