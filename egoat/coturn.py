@@ -153,9 +153,7 @@ def main() -> None:
     secret = given.secret_file.read_text("ascii").strip()
     ports = given.relay_ports
     listen = ("127.0.0.1", own)
-    server = Coturn(
-        given.port, listen, own, ports, secret, "/tmp", "stdout", given.external, given.stun_port
-    )
+    server = Coturn(given.port, listen, own, ports, secret, "/tmp", "stdout", given.external, given.stun_port)
     os.execvp("turnserver", ["turnserver", "-c", str(write(server))])
 
 

@@ -2,10 +2,9 @@
 
 import contextlib
 import os
-import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -17,13 +16,10 @@ from tests.natlab.people import NAMES, Person, launched
 from tests.support.node import ROOT
 from tests.support.up import Up, started
 
-PYTHON = str(ROOT / ".venv" / "bin" / "python")
-
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     """Two homes and a street."""
-    assert os.geteuid() == 0, "the NAT laboratory needs root"
     with laboratory() as built:
         yield built
 
@@ -38,7 +34,9 @@ def counters(tmp_path_factory: pytest.TempPathFactory) -> Counters:
 def node(lab: Lab, counters: Counters, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """The node in the street."""
     folder = tmp_path_factory.mktemp("node")
-    argv = lab.street.argv("env", f"PATH={counters.path()}:{os.environ['PATH']}", PYTHON, "-m", "egoat", "up")
+    argv = lab.street.argv(
+        "env", f"PATH={counters.path()}:{os.environ['PATH']}", sys.executable, "-m", "egoat", "up"
+    )
     with started([*argv, "--db", str(folder / "chat.db")]) as up:
         yield up
 
@@ -62,7 +60,9 @@ class Office:
     """A web proxy in the street, on the web's own port and on the one of a forward proxy."""
 
     def __init__(self, lab: Lab) -> None:
-        argv = lab.street.argv(PYTHON, "-m", "tests.natlab.proxy", "--port", "80", "--port", "3128", "--to", NODE)
+        argv = lab.street.argv(
+            sys.executable, "-m", "tests.natlab.proxy", "--port", "80", "--port", "3128", "--to", NODE
+        )
         self.process = subprocess.Popen(
             argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )

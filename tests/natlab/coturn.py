@@ -1,4 +1,4 @@
-"""What the node's coturn itself counted, read from its log; the node gives it none, so a starter on the PATH adds one."""
+"""What the node's coturn itself counted, read from its log; a starter on the PATH gives it one, the node does not."""
 
 import re
 import shutil

@@ -29,7 +29,11 @@ class Figures:
 
     def add(self, row: Row) -> None:
         """One more case."""
-        times = [f"{row.first:.2f} s", f"{row.left:.2f} s", "–" if row.direct is None else f"{row.direct:.2f} s"]
+        times = [
+            f"{row.first:.2f} s",
+            f"{row.left:.2f} s",
+            "–" if row.direct is None else f"{row.direct:.2f} s",
+        ]
         self._cases.append([row.case, row.rung, row.pairs, *times, f"{row.talk:.1f} s", row.copies])
 
     def outage(

@@ -4,13 +4,15 @@
                     +-- street (the node, its relay, proxies)
     b -- router b --+
 
-Needs root, `ip` and `iptables`. Every namespace bears the number of its process: what a crash left is removed by the
-next laboratory, and nothing else is touched.
+Needs root, `ip` and `iptables`. Packets stay in the kernel, so that no offloads have to be switched off. Every
+namespace bears the number of its process: what a crash left is removed by the next laboratory, and nothing else is
+touched.
 """
 
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -81,6 +83,22 @@ def sweep() -> None:
             remove(found[0])
 
 
+def check() -> None:
+    """Raises AssertionError with one clear sentence where there can be no laboratory."""
+    why = "" if os.geteuid() == 0 else "this is not root"
+    for program in ("ip", "iptables-restore"):
+        why = why or ("" if shutil.which(program) else f"there is no {program}")
+    if not why:
+        name = f"{PREFIX}{os.getpid()}-try"
+        tried = subprocess.run(["ip", "netns", "add", name], text=True, capture_output=True)
+        why = tried.stderr.strip()
+        subprocess.run(["ip", "netns", "del", name], capture_output=True)
+    assert not why, (
+        f"the NAT laboratory cannot make network namespaces: {why}. Run as root on Linux with iproute2 and "
+        "iptables, or leave it out with WITHOUT_NATLAB=1."
+    )
+
+
 @dataclass(frozen=True)
 class Rules:
     """What a router does.
@@ -99,7 +117,12 @@ class Rules:
         lines = ["*nat", f"-A POSTROUTING -o wan -j MASQUERADE{' --random-fully' if self.symmetric else ''}"]
         # A check of the other side that comes first must leave no trace: else the host's own packet, which has the
         # same ports the other way round, would be given another port.
-        lines += ["COMMIT", "*filter", "-A INPUT -i wan -m conntrack --ctstate NEW -j DROP", *cut.splitlines()]
+        lines += [
+            "COMMIT",
+            "*filter",
+            "-A INPUT -i wan -m conntrack --ctstate NEW -j DROP",
+            *cut.splitlines(),
+        ]
         if not self.udp:
             lines += ["-A FORWARD -p udp -j DROP"]
         lines += [f"-A FORWARD -i lan -p tcp --dport {port} -j DROP" for port in self.deny]
@@ -201,6 +224,7 @@ class Lab:
 @contextlib.contextmanager
 def laboratory() -> Iterator[Lab]:
     """A laboratory that is gone at the end of the block, whatever happens in it."""
+    check()
     sweep()
     lab = Lab()
     try:

@@ -19,7 +19,8 @@ NAMES = ("Ann", "Bob")
 # Times are milliseconds since the epoch; `performance.timeOrigin` is when the navigation began.
 DIARY = """
 (() => {
-  const diary = window.__diary = {opened: performance.timeOrigin, texts: {}, left: {}, said: {}, seen: {}, paths: [], node: []};
+  const diary = {opened: performance.timeOrigin, texts: {}, left: {}, said: {}, seen: {}, paths: [], node: []};
+  window.__diary = diary;
   const now = () => performance.timeOrigin + performance.now();
   const note = (list, value) => { if (list.at(-1)?.[1] !== value) list.push([now(), value]); };
   const look = () => {
@@ -86,8 +87,12 @@ class Person:
     @property
     def path(self) -> str | None:
         """The rung by which the other person is reached."""
-        cards = self.page.locator('[data-peer]:not([data-self])')
+        cards = self.page.locator("[data-peer]:not([data-self])")
         return cards.first.get_attribute("data-path") if cards.count() else None
+
+    def reached(self, rung: str, within: float) -> None:
+        """Waits until the other person is reached by this rung."""
+        until(lambda: self.path == rung, within, lambda: (self.name, rung, self.diary()))
 
     def why(self, other: str) -> str:
         """What the page says of the reasons."""
@@ -123,7 +128,9 @@ class Person:
 
     def history(self, room: str) -> list[str]:
         """The node's log as this page can read it."""
-        rows = self.page.evaluate("(room) => fetch(`/history?room=${room}&since=0`).then((a) => a.json())", room)
+        rows = self.page.evaluate(
+            "(room) => fetch(`/history?room=${room}&since=0`).then((a) => a.json())", room
+        )
         return [str(row["text"]) for row in rows]
 
 

@@ -1,7 +1,7 @@
 """A web proxy as it stands in offices: it hands HTTP on, and breaks WebSockets in one of several ways.
 
 Reads one word per line from its input: `strip` answers every Upgrade with 400, `pass` lets it through, `cut` kills the
-sockets that are open, `idle N` kills those on which nothing moves for N seconds. As a forward proxy (a request line
+sockets that are open, `idle N` kills those of which one side says nothing for N seconds (0: never). As a forward proxy (a request line
 with a whole URL) it refuses CONNECT.
 """
 
@@ -58,8 +58,10 @@ class Proxy:
         if upgrade:
             self._tunnels |= {writer, back}
         try:
-            ways = [self._copy(reader, back, upgrade), self._copy(there, writer, upgrade)]
-            await asyncio.wait(map(asyncio.ensure_future, ways), return_when=asyncio.FIRST_COMPLETED)
+            async with asyncio.TaskGroup() as ways:
+                up = ways.create_task(self._copy(reader, back, upgrade))
+                await self._copy(there, writer, upgrade)
+                up.cancel()
         finally:
             self._tunnels -= {writer, back}
             back.close()
@@ -69,8 +71,8 @@ class Proxy:
             while data := await asyncio.wait_for(source.read(_HEAD), self._idle if tunnel else None):
                 sink.write(data)
                 await sink.drain()
-            if not tunnel:
-                await sink.drain()
+        if tunnel:
+            sink.close()
 
 
 async def main() -> None:

@@ -72,7 +72,7 @@ def test_the_path_that_wins(
         person.home.set(rules)
         person.enter(room, place, f"first of {person.name}")
     for person in people:
-        until(lambda: person.path == case.rung, 20, lambda: (case.name, person.name, person.diary()))
+        person.reached(case.rung, 20)
     before = [person.channel()["received"] for person in people]
     seconds = talk(people)
     for person, way, had in zip(people, case.ways, before, strict=True):
@@ -111,7 +111,9 @@ def checked(case: Case, person: Person, way: str, before: int) -> None:
     found, copies = person.channel(), person.copies()
     if not case.rung.startswith("webrtc-"):
         assert found["open"] == 0, found
-        assert set(copies) <= {case.rung, "history"}, copies  # a number that is missing is read from the log at once
+        assert set(copies) <= {case.rung, "history"}, (
+            copies
+        )  # a number that is missing is read from the log at once
         return
     # Beside the direct copy comes the node's, and in a busy page it may be looked at first.
     assert copies[case.rung] >= WORDS * 0.7, (person.name, copies)

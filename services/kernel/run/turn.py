@@ -64,7 +64,9 @@ class Relay(msgspec.Struct, frozen=True):
         """From the settings, None where there is no TURN; raises StartError when its secret cannot be read."""
         if not settings.urls:
             return None
-        return cls(settings.urls, read_turn_secret(settings), settings.host, settings.ttl_s, settings.stun_urls)
+        return cls(
+            settings.urls, read_turn_secret(settings), settings.host, settings.ttl_s, settings.stun_urls
+        )
 
     def urls_for(self, host_header: str) -> list[str]:
         """The TURN URLs for a client that asked for this Host; empty when it named none."""
