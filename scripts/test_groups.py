@@ -90,11 +90,11 @@ def main(names: list[str]) -> int:
         print(
             f"{name:<12}  {count.passed:>6}  {count.failed:>6}  {count.skipped:>7}  {count.seconds:>7.1f}{mark}"
         )
-    total = [sum(column) for column in zip(*(count[:3] for count in counts.values()), strict=True)]
+    total = [sum(column) for column in zip((0, 0, 0), *(count[:3] for count in counts.values()), strict=True)]
     for name in left_out:
         print(f"{name:<12}  left out, as WITHOUT_NATLAB says: nothing is proven about NATs and outages")
     print(f"\n{total[0]} passed, {total[1]} failed, {total[2]} skipped")
-    return 0 if all(count.good for count in counts.values()) else 1
+    return 0 if counts and all(count.good for count in counts.values()) else 1
 
 
 if __name__ == "__main__":

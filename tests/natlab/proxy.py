@@ -1,8 +1,8 @@
 """A web proxy as it stands in offices: it hands HTTP on, and breaks WebSockets in one of several ways.
 
 Reads one word per line from its input: `strip` answers every Upgrade with 400, `pass` lets it through, `cut` kills the
-sockets that are open, `idle N` kills those of which one side says nothing for N seconds (0: never). As a forward proxy (a request line
-with a whole URL) it refuses CONNECT.
+sockets that are open, `idle N` kills those of which one side says nothing for N seconds (0: never). As a forward proxy
+(a request line with a whole URL) it refuses CONNECT.
 """
 
 import argparse
