@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _USAGE = re.compile(r"session (\d+): usage: .*, rp=\d+, rb=(\d+), sp=\d+, sb=(\d+)")
-_TCP = re.compile(r"session (\d+): TCP socket closed")
+_CLOSED = re.compile(r"session (\d+): closed .* remote ([\d.:]+), reason")
+_TCP = re.compile(r"tcp or tls connected to: ([\d.:]+)")
 _BUSY = 5_000
 _ENDS_IN = 5.0
 
@@ -53,12 +54,15 @@ class Counters:
         skip = len(self._text())
         end()
         deadline = time.monotonic() + _ENDS_IN
-        while len(found := _sessions(self._text()[skip:])) < expected and time.monotonic() < deadline:
+        while len(found := self._sessions(skip)) < expected and time.monotonic() < deadline:
             time.sleep(0.1)
         return found
 
-
-def _sessions(text: str) -> list[Session]:
-    tcp = set(_TCP.findall(text))
-    found = [(key, int(rb), int(sb)) for key, rb, sb in _USAGE.findall(text)]
-    return [Session(rb, sb, "tcp" if key in tcp else "udp") for key, rb, sb in found if rb > _BUSY]
+    def _sessions(self, skip: int) -> list[Session]:
+        text = self._text()
+        tcp, closed = set(_TCP.findall(text)), dict(_CLOSED.findall(text[skip:]))
+        return [
+            Session(int(rb), int(sb), "tcp" if closed[key] in tcp else "udp")
+            for key, rb, sb in _USAGE.findall(text[skip:])
+            if key in closed and int(rb) > _BUSY
+        ]

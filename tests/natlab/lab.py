@@ -165,10 +165,8 @@ class Home:
 
     def move(self) -> None:
         """The device gets another address and loses the one it had."""
-        self.host.ip("address", "add", f"{self.net}.3/32", "dev", "eth0")
-        self.host.ip("address", "flush", "dev", "eth0", "to", f"{self.net}.2")
+        self.host.ip("address", "del", f"{self.net}.2/24", "dev", "eth0")
         self.host.ip("address", "add", f"{self.net}.3/24", "dev", "eth0")
-        self.host.ip("address", "del", f"{self.net}.3/32", "dev", "eth0")
         self.host.ip("route", "replace", "default", "via", f"{self.net}.1")
 
 

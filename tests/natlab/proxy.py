@@ -23,6 +23,7 @@ class Proxy:
         self._strip = False
         self._idle: float | None = None
         self._tunnels: set[asyncio.StreamWriter] = set()
+        self._tasks: set[object] = set()
 
     def command(self, line: str) -> None:
         """What the operator says."""
@@ -38,9 +39,12 @@ class Proxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, which carries one request."""
+        task = asyncio.current_task()
+        self._tasks.add(task)  # nothing else holds it
         with contextlib.suppress(OSError, EOFError, asyncio.LimitOverrunError):
             await self._request(reader, writer)
         writer.close()
+        self._tasks.discard(task)
 
     async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")

@@ -52,7 +52,10 @@ CASES = [
         ),
     ),
     Case("symmetric / symmetric", SYMMETRIC, SYMMETRIC, TURN, why=(BOTH_SYMMETRIC, BOTH_SYMMETRIC)),
-    Case("cone / no UDP", CONE, NO_UDP, TURN, ("udp", "tcp")),
+    Case(
+        "cone / no UDP", CONE, NO_UDP, TURN, ("udp", "tcp"),
+        why=(("Bob’s device learnt no public address", "let UDP out"), ("This device learnt no public address",)),
+    ),
     Case("no UDP / no UDP", NO_UDP, NO_UDP, TURN, ("tcp", "tcp")),
     Case("no UDP, no TURN port, both", WEB_SOCKETS, WEB_SOCKETS, SOCKET),
     Case("cone, WebSocket stripped, both", NO_PORT, NO_PORT, STUN, places=(REVERSE, REVERSE)),
