@@ -10,8 +10,8 @@ from pathlib import Path
 _USAGE = re.compile(r"session (\d+): usage: .*, rp=\d+, rb=(\d+), sp=\d+, sb=(\d+)")
 _CLOSED = re.compile(r"session (\d+): closed .* remote ([\d.:]+), reason")
 _TCP = re.compile(r"tcp or tls connected to: ([\d.:]+)")
-_BUSY = 5_000
-_ENDS_IN = 5.0
+_BUSY = 20_000
+_ENDS_IN = 8.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Counters:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def during(self, end: Callable[[], object], expected: int = 0) -> list[Session]:
-        """The sessions that carried something and ended with `end`, once there are as many as expected."""
+        """The sessions that carried more than checks and ended with `end`, once there are as many as expected."""
         skip = len(self._text())
         end()
         deadline = time.monotonic() + _ENDS_IN

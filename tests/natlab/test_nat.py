@@ -86,10 +86,9 @@ def test_the_path_that_wins(
     for person, words in zip(people, case.why, strict=True):
         said(person, words)
     figures.add(measured(case.name, people, seconds))
-    relayed = counters.during(lambda: [person.leave() for person in people], 2 * (case.rung == TURN))
+    relayed = counters.during(lambda: [person.part() for person in people], 2 * (case.rung == TURN))
     if case.rung == TURN:
         assert len(relayed) == 2, relayed
-        assert min(each.received for each in relayed) > WORDS * 200, relayed
         assert sorted(each.way for each in relayed) == sorted(case.ways)
 
 
@@ -114,9 +113,8 @@ def checked(case: Case, person: Person, way: str, before: int) -> None:
     found, copies = person.channel(), person.copies()
     if not case.rung.startswith("webrtc-"):
         assert found["open"] == 0, found
-        assert set(copies) <= {case.rung, "history"}, (
-            copies
-        )  # a number that is missing is read from the log at once
+        # Where one's own ack shows that a number is missing, the log is read at once.
+        assert set(copies) <= {case.rung, "history"}, copies
         return
     # Beside the direct copy comes the node's, and in a busy page it may be looked at first.
     assert copies[case.rung] >= WORDS * 0.7, (person.name, copies)
