@@ -74,7 +74,7 @@ class Person:
         expect(self.page.locator("#composer textarea")).to_be_visible(timeout=LONG)
 
     def part(self) -> None:
-        """Goes elsewhere: its connections end in order and give their relayed addresses back, unlike a killed page's."""
+        """Goes elsewhere: its connections give their relayed addresses back, unlike a killed page's."""
         self.page.goto("about:blank")
 
     def leave(self) -> None:
