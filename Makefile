@@ -39,7 +39,7 @@ dev: .venv/dev.stamp
 
 test: dev
 	@scripts/setup-tests.sh
-	@$(PY) scripts/test_groups.py unit contract node integration chaos run compose browser
+	@$(PY) scripts/test_groups.py unit contract node integration chaos run compose browser natlab
 
 no-e2e-test: dev
 	@scripts/setup-tests.sh

@@ -61,6 +61,7 @@ class Coturn(NamedTuple):
     """One server. `listen` empty: every address of the machine.
 
     `external`: the public address under which `relay` is reached; empty: relays reach relays only.
+    `stun_port`: a second port; what two ports see of one socket tells how a NAT behaves (RFC 4787). 0: none.
     """
 
     port: int
@@ -71,6 +72,7 @@ class Coturn(NamedTuple):
     folder: str
     log: str = "/dev/null"
     external: str = ""
+    stun_port: int = 0
 
 
 def parse_ports(text: str) -> tuple[int, int]:
@@ -88,6 +90,8 @@ def config(server: Coturn) -> str:
     """The text of turnserver.conf; it holds the secret."""
     lines = [*_FIXED, f"static-auth-secret={server.secret}"]
     lines += [f"listening-port={server.port}", *(f"listening-ip={address}" for address in server.listen)]
+    if server.stun_port:
+        lines += [f"aux-server={_at(address, server.stun_port)}" for address in server.listen or ("0.0.0.0",)]
     lines += [f"relay-ip={server.relay}"]
     lines += [f"min-port={server.relay_ports[0]}", f"max-port={server.relay_ports[1]}"]
     denied = map(ipaddress.ip_network, _SPECIAL if server.external else _ALL_IPV4)
@@ -103,6 +107,10 @@ def config(server: Coturn) -> str:
         f"userdb={server.folder}/turn.db",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _at(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def own_relay(port: int, platform: str = sys.platform) -> str:
@@ -136,6 +144,7 @@ def main() -> None:
     """Becomes the server of a container that has one network, whose address no other service has."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--stun-port", type=int, default=0)
     parser.add_argument("--relay-ports", type=parse_ports, required=True)
     parser.add_argument("--external", default="")
     parser.add_argument("--secret-file", type=Path, required=True)
@@ -143,7 +152,8 @@ def main() -> None:
     own = socket.gethostbyname(socket.gethostname())
     secret = given.secret_file.read_text("ascii").strip()
     ports = given.relay_ports
-    server = Coturn(given.port, ("127.0.0.1", own), own, ports, secret, "/tmp", "stdout", given.external)
+    listen = ("127.0.0.1", own)
+    server = Coturn(given.port, listen, own, ports, secret, "/tmp", "stdout", given.external, given.stun_port)
     os.execvp("turnserver", ["turnserver", "-c", str(write(server))])
 
 

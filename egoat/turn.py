@@ -86,6 +86,7 @@ def prepare(wanted: Wanted, host: str, others: set[int], secret: Path, folder: P
         return None
     listen = () if host in _ALL else _addresses(host)
     port = _port(wanted.port, listen, others)
+    stun = port + 1 if _both(port, listen, others) else 0
     server = coturn.Coturn(
         port=port,
         listen=listen,
@@ -94,11 +95,12 @@ def prepare(wanted: Wanted, host: str, others: set[int], secret: Path, folder: P
         secret=secret.read_text("ascii").strip(),
         folder=str(folder),
         external=wanted.external,
+        stun_port=stun,
     )
     path = coturn.write(server)
     near = listen[0] if listen else "127.0.0.1"
     spec = Spec("turn", [binary, "-c", str(path)], inherited(), _ready(near, port), vital=False, quiet=True)
-    return Relay(spec, _told(port, near, secret))
+    return Relay(spec, _told(port, stun, near, secret))
 
 
 def _outward() -> str:
@@ -108,10 +110,11 @@ def _outward() -> str:
     return address
 
 
-def _told(port: int, near: str, secret: Path) -> dict[str, str]:
+def _told(port: int, stun: int, near: str, secret: Path) -> dict[str, str]:
     urls = [f"turn:{{host}}:{port}?transport={way}" for way in ("udp", "tcp")]
     return {
         "TURN_URLS": ",".join(urls),
+        "TURN_STUN_URLS": f"stun:{{host}}:{stun}" if stun else "",
         "TURN_SECRET_FILE": str(secret),
         "TRANSPORT_TURN_HOST": f"[{near}]" if ":" in near else near,
     }
@@ -134,17 +137,25 @@ def _addresses(host: str) -> tuple[str, ...]:
 
 
 def _port(wanted: int | None, listen: tuple[str, ...], others: set[int]) -> int:
-    """The wanted port, else the first free one. Asked beforehand because two coturns would share one in silence."""
+    """The wanted port, else the first that is free with the one after it, which is STUN's second.
+
+    Asked beforehand because two coturns would share one in silence.
+    """
     if wanted is not None:
         if wanted in others or not _free(wanted, listen):
             raise StartError(f"cannot listen on port {wanted} (--turn-port): Address already in use")
         return wanted
     for port in range(coturn.DEFAULT_PORT, coturn.DEFAULT_PORT + _PORTS_LOOKED_AT):
-        if port not in others and _free(port, listen):
+        if port not in others and _free(port, listen) and _both(port, listen, others):
             return port
     raise StartError(
-        f"no free port from {coturn.DEFAULT_PORT} on for STUN and TURN; give one with --turn-port"
+        f"no two free ports from {coturn.DEFAULT_PORT} on for STUN and TURN; give one with --turn-port"
     )
+
+
+def _both(port: int, listen: tuple[str, ...], others: set[int]) -> bool:
+    """Whether the port after this one can be STUN's second."""
+    return port < 65535 and port + 1 not in others and _free(port + 1, listen)
 
 
 def _free(port: int, listen: tuple[str, ...]) -> bool:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings what the tests need beyond Python: node, Chromium, strace, faketime, coturn, a Docker engine with Redis's image.
+# Brings what the tests need beyond Python: node, Chromium, strace, faketime, coturn, ip and iptables, a Docker engine with Redis's image.
 # Changes nothing where it is there already; names what it cannot get, and fails.
 #   setup-tests.sh            all of it
 #   setup-tests.sh node       only node (for lint and the quick tests)
@@ -29,5 +29,9 @@ command -v chromium google-chrome chromium-browser >/dev/null || apt_install chr
 command -v strace >/dev/null || apt_install strace
 command -v faketime >/dev/null || apt_install faketime
 command -v turnserver >/dev/null || apt_install coturn
+if [ -z "${WITHOUT_NATLAB:-}" ]; then
+    command -v ip >/dev/null || apt_install iproute2
+    command -v iptables >/dev/null || apt_install iptables
+fi
 scripts/engine.sh
 docker build --quiet --tag egoat-redis deploy/redis >/dev/null || die "the Redis image could not be built"

@@ -1,5 +1,9 @@
-"""Runs groups of tests one after the other, prints passed counts, fails when one fails, is empty or skips."""
+"""Runs groups of tests one after the other, prints passed counts, fails when one fails, is empty or skips.
 
+WITHOUT_NATLAB=1 leaves out the laboratory of network namespaces where there can be none, and says so.
+"""
+
+import os
 import re
 import subprocess
 import sys
@@ -19,6 +23,7 @@ PYTEST = {
     "run": ["tests/system/test_up.py", "tests/system/test_lab.py"],
     "compose": ["tests/system/test_compose.py"],
     "browser": ["tests/browser"],
+    "natlab": ["tests/natlab"],
 }
 NODE = "node"
 
@@ -74,7 +79,9 @@ def with_node() -> Count:
 def main(names: list[str]) -> int:
     """Runs the named groups; returns 1 unless every one is good."""
     counts: dict[str, Count] = {}
-    for name in names:
+    unwanted = {"natlab"} if os.environ.get("WITHOUT_NATLAB") else set()  # noqa: TID251
+    left_out = [name for name in names if name in unwanted]
+    for name in (name for name in names if name not in left_out):
         print(f"== {name}", flush=True)
         counts[name] = with_node() if name == NODE else with_pytest(PYTEST[name])
     print("\ngroup         passed  failed  skipped  seconds")
@@ -83,9 +90,11 @@ def main(names: list[str]) -> int:
         print(
             f"{name:<12}  {count.passed:>6}  {count.failed:>6}  {count.skipped:>7}  {count.seconds:>7.1f}{mark}"
         )
-    total = [sum(column) for column in zip(*(count[:3] for count in counts.values()), strict=True)]
+    total = [sum(column) for column in zip((0, 0, 0), *(count[:3] for count in counts.values()), strict=True)]
+    for name in left_out:
+        print(f"{name:<12}  left out, as WITHOUT_NATLAB says: nothing is proven about NATs and outages")
     print(f"\n{total[0]} passed, {total[1]} failed, {total[2]} skipped")
-    return 0 if all(count.good for count in counts.values()) else 1
+    return 0 if counts and all(count.good for count in counts.values()) else 1
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ class Stack:
     http_port: int
     ws_port: int
     turn_port: int
+    stun_port: int
     front_net: str
 
     @classmethod
@@ -63,7 +64,7 @@ class Stack:
         """A stack that collides with none that runs."""
         http_port = free_port()
         net = f"10.{random.randrange(214, 254)}.{random.randrange(256)}"
-        return cls(f"egoat-test-{http_port}", http_port, free_port(), free_port(), net)
+        return cls(f"egoat-test-{http_port}", http_port, free_port(), free_port(), free_port(), net)
 
     def compose(self, *words: str, timeout: float = 60) -> str:
         """`docker compose` on this stack."""
@@ -71,6 +72,7 @@ class Stack:
             f"HTTP_PORT={self.http_port}",
             f"WS_PORT={self.ws_port}",
             f"TURN_PORT={self.turn_port}",
+            f"STUN_PORT={self.stun_port}",
             f"FRONT_NET={self.front_net}",
             "PUBLIC_BASE=",
             "TURN_HOST=",

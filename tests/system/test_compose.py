@@ -183,7 +183,7 @@ def test_the_relay_was_tried_and_relays_from_outside_too(stack: Stack) -> None:
     room = {"room": room_name(), "session": secrets.token_hex(8), "name": "Gus of the hill"}
     given = stack.request("POST", "/join", room).json()["turn"]
     assert given["turn"] == stack.request("GET", "/config").json()["turn_urls"]
-    assert given["stun"] == [f"stun:127.0.0.1:{stack.turn_port}"]
+    assert given["stun"] == [f"stun:127.0.0.1:{port}" for port in (stack.turn_port, stack.stun_port)]
     for way in ways(given["turn"]):
         tried = asyncio.run(attempt(way, given["username"], given["credential"]))
         assert tried.ms is not None, tried.problem

@@ -150,6 +150,28 @@ def test_servers_of_ones_own_are_used_instead(ports: Ports) -> None:
         assert ports.call("/config")["turn_urls"] == ["turn:relay.example:3478?transport=tcp"]
 
 
+def stun(ports: Ports) -> list[int]:
+    """The ports of the STUN servers that a page is told of; each must answer."""
+    joined = ports.call("/join", {"room": "r", "session": "0" * 16, "name": "ann"})
+    found = [int(url.rpartition(":")[2]) for url in joined["turn"]["stun"]]
+    for port in found:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            asking.settimeout(5)
+            asking.sendto(bytes.fromhex("000100002112a442") + bytes(12), ("127.0.0.1", port))
+            assert asking.recv(99)[:2] == b"\x01\x01"
+    return found
+
+
+def test_stun_answers_on_the_next_port_too_where_that_is_free(ports: Ports) -> None:
+    with started(ports.argv):
+        first, second = stun(ports)
+        assert second == first + 1
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", first + 1))
+        with started([*ports.argv, "--turn-port", str(first)]):
+            assert stun(ports) == [first]
+
+
 @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
 def test_a_taken_relay_port_is_one_clear_line(ports: Ports, kind: int) -> None:
     with socket.socket(socket.AF_INET, kind) as taken:

@@ -36,6 +36,11 @@ test("one port towards every STUN server is a cone, a port for each is symmetric
   assert.equal(natKind([candidate("host")]), null);
   assert.equal(natKind([candidate("srflx", 40_000), candidate("srflx", 40_000)]), "cone");
   assert.equal(natKind([candidate("srflx", 40_000), candidate("srflx", 40_001)]), "symmetric");
+  for (const [word, one, other] of [["rport 0", "rport 5000", "rport 5001"], ["raddr 0.0.0.0", "raddr 10.0.0.2", "raddr 10.1.0.2"], ["rport 0", "rport 0 ufrag a", "rport 0 ufrag b"]]) {
+    const two = [candidate("srflx", 40_000).replace(word, one), candidate("srflx", 40_001).replace(word, other)];
+    assert.equal(natKind(two), "cone", `two sockets: ${one}, ${other}`);
+    assert.equal(natKind([...two, candidate("srflx", 40_002).replace(word, other)]), "symmetric");
+  }
 });
 
 test("a signal of any other form is none", () => {

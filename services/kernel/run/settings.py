@@ -24,6 +24,8 @@ _TURN_URL = re.compile(
     r"turns?:(\{host\}|[A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(:[0-9]{1,5})?(\?transport=(udp|tcp))?"
 )
 
+_STUN_URL = re.compile(r"stun:(\{host\}|[A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(:[0-9]{1,5})?")
+
 Port = Annotated[int, Meta(ge=0, le=65535)]
 HostName = Annotated[str, Meta(pattern=r"^([A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])?$")]
 
@@ -117,6 +119,10 @@ class TurnServers(msgspec.Struct, frozen=True):
     urls: Annotated[
         tuple[str, ...], Meta(description="turn:{host}:3478?transport=udp and the like, comma-separated.")
     ] = ()
+    stun_urls: Annotated[
+        tuple[str, ...],
+        Meta(description="Further STUN servers: stun:{host}:3479 and the like, comma-separated."),
+    ] = ()
     host: Annotated[
         HostName, Meta(description="What stands for {host}; empty: the host a client asked for.")
     ] = ""
@@ -128,6 +134,9 @@ class TurnServers(msgspec.Struct, frozen=True):
         for url in self.urls:
             if not _TURN_URL.fullmatch(url):
                 raise ValueError(f"TURN_URLS: {url!r} is not turn:HOST:PORT or turn:HOST:PORT?transport=udp")
+        for url in self.stun_urls:
+            if not _STUN_URL.fullmatch(url):
+                raise ValueError(f"TURN_STUN_URLS: {url!r} is not stun:HOST:PORT")
         if self.urls and not (self.secret or self.secret_file):
             raise ValueError("TURN_URLS needs TURN_SECRET or TURN_SECRET_FILE")
 

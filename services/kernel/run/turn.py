@@ -48,24 +48,33 @@ def stun_urls(urls: Iterable[str]) -> list[str]:
 
 
 class Relay(msgspec.Struct, frozen=True):
-    """The node's TURN servers. `host` is put for `{host}` in the URLs; empty: the host each client asked for."""
+    """The node's TURN servers. `host` is put for `{host}` in the URLs; empty: the host each client asked for.
+
+    `stun` are STUN servers beside those that TURN servers are too.
+    """
 
     urls: tuple[str, ...]
     secret: str
     host: str
     ttl_s: int
+    stun: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, settings: TurnServers) -> "Relay | None":
         """From the settings, None where there is no TURN; raises StartError when its secret cannot be read."""
         if not settings.urls:
             return None
-        return cls(settings.urls, read_turn_secret(settings), settings.host, settings.ttl_s)
+        return cls(
+            settings.urls, read_turn_secret(settings), settings.host, settings.ttl_s, settings.stun_urls
+        )
 
     def urls_for(self, host_header: str) -> list[str]:
         """The TURN URLs for a client that asked for this Host; empty when it named none."""
+        return self._filled(self.urls, host_header)
+
+    def _filled(self, urls: Iterable[str], host_header: str) -> list[str]:
         host = self.host or host_of(host_header)
-        return [url.replace("{host}", host) for url in self.urls if host or "{host}" not in url]
+        return [url.replace("{host}", host) for url in urls if host or "{host}" not in url]
 
     def issue(self, user: str, host_header: str, now_ms: int) -> Turn | None:
         """Servers and credentials for a user, good from now on for `ttl_s` seconds; None without a server."""
@@ -73,4 +82,5 @@ class Relay(msgspec.Struct, frozen=True):
         if not urls:
             return None
         username = f"{now_ms // 1000 + self.ttl_s}:{user}"
-        return Turn(stun_urls(urls), urls, username, credential(self.secret, username), self.ttl_s)
+        stun = [*stun_urls(urls), *self._filled(self.stun, host_header)]
+        return Turn(stun, urls, username, credential(self.secret, username), self.ttl_s)

@@ -44,6 +44,12 @@ def test_what_is_always_on_and_off() -> None:
     assert values(PUBLIC, "listening-ip") == ["10.0.0.5", "fd00::2"]
 
 
+def test_a_second_port_answers_where_the_first_does() -> None:
+    assert values(SERVER, "aux-server") == []
+    assert values(SERVER._replace(stun_port=3479), "aux-server") == ["0.0.0.0:3479"]
+    assert values(PUBLIC._replace(stun_port=3479), "aux-server") == ["10.0.0.5:3479", "[fd00::2]:3479"]
+
+
 def test_relays_reach_relays_and_nothing_else() -> None:
     assert values(SERVER, "allowed-peer-ip") == ["127.86.13.150"]
     assert "allow-loopback-peers" in config(SERVER)

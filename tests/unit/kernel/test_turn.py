@@ -95,6 +95,19 @@ def test_a_client_without_a_host_gets_only_urls_that_need_none() -> None:
     assert (fixed.turn, fixed.stun) == (["turns:t.example:443"], [])
 
 
+def test_further_stun_servers_come_after_those_that_turn_servers_are() -> None:
+    relay = Relay(URLS, "s", "", 600, ("stun:{host}:3479", "stun:other:1"))
+    found = relay.issue("u", "chat.example:8080", NOW_MS)
+    assert found is not None
+    assert found.stun == ["stun:chat.example:3478", "stun:chat.example:3479", "stun:other:1"]
+    read = load(
+        TurnServers, "TURN_", {"TURN_URLS": URLS[0], "TURN_SECRET": "s", "TURN_STUN_URLS": "stun:{host}:3479"}
+    )
+    made = Relay.of(read)
+    assert made is not None
+    assert made.stun == ("stun:{host}:3479",)
+
+
 def test_stun_is_asked_where_turn_speaks_udp() -> None:
     urls = ["turn:a:1?transport=udp", "turn:a:1?transport=tcp", "turn:b", "turns:c:443?transport=tcp"]
     assert stun_urls(urls) == ["stun:a:1", "stun:b"]
@@ -157,6 +170,8 @@ def test_settings_with_a_secret_or_its_file(tmp_path: Path) -> None:
         ("TURN_URLS", "turn:h:1?transport=sctp"),
         ("TURN_URLS", "turn:h:1/x"),
         ("TURN_URLS", "turn:{name}:1"),
+        ("TURN_STUN_URLS", "turn:h:1"),
+        ("TURN_STUN_URLS", "stun:h:1?transport=udp"),
         ("TURN_TTL_S", "599"),
         ("TURN_TTL_S", "3601"),
         ("TURN_HOST", "a b"),

@@ -50,13 +50,21 @@ export function counted(count, candidate) {
 /**
  * How the NAT in front of this device behaves, told by what several STUN servers saw of one socket (RFC 4787, section
  * 4.1): the same address and port from all of them lets others in, one per server does not. Null while that is not known.
+ * Two sockets, of two networks or before and after an ICE restart, have two ports behind any NAT: they are told apart by
+ * what a candidate says of its base.
  * @param {readonly string[]} candidates those gathered here
  * @returns {"none" | "cone" | "symmetric" | null}
  */
 export function natKind(candidates) {
   const seen = candidates.filter((line) => candidateKind(line) === "srflx" && / udp /i.test(line));
-  const places = new Set(seen.map((line) => line.split(" ").slice(4, 6).join(" ")));
-  const addresses = new Set([...places].map((place) => place.split(" ")[0]));
+  const places = new Set(seen.map((line) => `${baseOf(line)} ${line.split(" ").slice(4, 6).join(" ")}`));
+  const sockets = new Set(seen.map((line) => `${baseOf(line)} ${line.split(" ")[4]}`));
   if (places.size === 0) return null;
-  return places.size > addresses.size ? "symmetric" : "cone";
+  return places.size > sockets.size ? "symmetric" : "cone";
 }
+
+/** What two candidates of one socket have in common (RFC 8445, sections 5.1.1.3 and 5.4). @param {string} line */
+const baseOf = (line) => ["raddr", "rport", "ufrag", "network-id"].map((word) => after(line, word)).join(" ");
+
+/** @param {string} line @param {string} word */
+const after = (line, word) => new RegExp(` ${word} (\\S+)`).exec(line)?.[1] ?? "";
