@@ -73,7 +73,7 @@ export class OwnMessages {
 
   /** Whether what waits would be lost with this tab. */
   get fragile() {
-    return this.waiting > 0 && !this.keeper.durable;
+    return this.waiting > 0 && (!this.keeper.durable || !this.parts.keeps());
   }
 
   /** Shows the text at once and sends it as soon as a path is up. @param {string} text */
