@@ -6,7 +6,7 @@ import { explain } from "../../web/js/explain.js";
 import { plan } from "../../web/js/ladder/policy.js";
 import { best, crowd, pathTo, peopleBanner, stepsTo, whyTo } from "../../web/js/peer-words.js";
 import { Relay, checkTurn } from "../../web/js/relay.js";
-import { callText, candidateKind, countCandidates, counted, fingerprints, natKind } from "../../web/js/rungs/sdp.js";
+import { callText, candidateKind, countCandidates, counted, fingerprints, isPlain, natKind } from "../../web/js/rungs/sdp.js";
 import { attemptOf, checkCall } from "../../web/js/wire/call.js";
 import { checkDirect } from "../../web/js/wire/direct.js";
 import { fakeWorld } from "./fakes.js";
@@ -199,4 +199,13 @@ test("a line tells who lost the direct path just now, and whom nothing reaches w
   const none = reach([row(STUN, { type: "ready", due: 0 })]);
   assert.match(peopleBanner(people(none, none), 1_000, false)?.text ?? "", /no direct path reaches Bob and Cyd now/);
   assert.match(peopleBanner(people(none, none, none), 1_000, false)?.text ?? "", /Bob, Cyd and 1 more/);
+});
+
+test("a description that browsers might read differently is refused", () => {
+  const good = "v=0\r\ns=-\r\na=fingerprint:sha-256 AA:BB\r\n";
+  assert.ok(isPlain(good));
+  for (const bad of [
+    `${good}a=fingerprint:sha-256  CC:DD\r\n`, `${good}a= fingerprint:sha-256 CC:DD\r\n`, `${good}A=Fingerprint:sha-256 CC:DD\r\n`,
+    `${good}s=x\u2028a=fingerprint:sha-256 CC:DD\r\n`, `${good}s=x\ra=fingerprint:sha-256 CC:DD\r\n`, `${good}a=fingerprint:sha-256\tCC:DD\r\n`,
+  ]) assert.equal(isPlain(bad), false, JSON.stringify(bad));
 });

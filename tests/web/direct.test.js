@@ -131,24 +131,79 @@ test("under p2p-only nothing leaves by the node, and arrived means that somebody
 });
 
 test("an offer is answered by a dial of the same rung, a stale one is dropped, a rung out of use says no", async () => {
-  const bob = await stranger();
-  const { room, ws, stun, turn, world } = await joined(undefined, rosterOf(bob), { strategy: "webrtc-stun" });
+  const bob = { peerId: "guest:Bob" };
+  const { room, ws, stun, turn, world } = await joined(undefined, [{ peer_id: bob.peerId, name: "Bob", sessions: [SESSION], verified: false }], { strategy: "webrtc-stun" });
   await world.pass(10);
-  const call = (/** @type {string} */ rung, /** @type {number} */ n) => ws.last.events.frame({
-    type: "offer", peer_id: bob.peerId, session: SESSION, payload: { rung, attempt: `${SESSION}-${n}`, sdp: "v=0" },
-  });
+  const call = async (/** @type {string} */ rung, /** @type {number} */ n) => {
+    ws.last.events.frame({
+      type: "offer", peer_id: bob.peerId, session: SESSION, payload: { rung, attempt: `${SESSION}-${n}`, sdp: "v=0\r\na=fingerprint:sha-256 AA:BB\r\n" },
+    });
+    await settle();
+  };
   assert.equal(stun.links.length, 1);
-  call(STUN, 5);
+  await call(STUN, 5);
   assert.equal(stun.links.length, 2, "the old dial makes way");
   assert.equal(stun.last.context.takeCall(STUN), null, "a dial takes its call once");
-  call(STUN, 4);
+  await call(STUN, 4);
   assert.equal(stun.links.length, 2);
-  call(TURN, 6);
+  await call(TURN, 6);
   assert.equal(turn.links.length, 0);
   const [no] = signals(ws.last, "answer");
   assert.deepEqual([no.target_peer_id, no.target_session, no.payload.rung, typeof no.payload.refused], [bob.peerId, SESSION, TURN, "string"]);
   room.choose("websocket-only", null);
   assert.ok(stun.last.closed);
+});
+
+test("what nobody signed ends no link that is up, and bars no later offer", async () => {
+  const { ws, stun, world, bob } = await reached();
+  const live = stun.last;
+  const forged = { rung: STUN, attempt: `${SESSION}-999999999`, sdp: "v=0\r\na=fingerprint:sha-256 AA:BB\r\n" };
+  ws.last.events.frame({ type: "offer", peer_id: bob.peerId, session: SESSION, payload: forged });
+  await world.pass(100);
+  assert.equal(stun.last, live);
+  assert.equal(live.closed, false);
+});
+
+test("a text that its author did not sign takes no proven one's place, and its mark neither", async () => {
+  const parts = await reached();
+  const { room, ws, log, bob } = parts;
+  const sealed = await bob("what Bob said");
+  await arrives(parts, sealed);
+  ws.last.events.frame(log.add({ ...sealed, env: sealed.env.replace("what Bob said", "what Eve wrote") }));
+  await settle();
+  assert.deepEqual(shown(room), ["what Bob said node"]);
+  const other = await bob("second");
+  ws.last.events.frame(log.add({ ...other, env: other.env.replace("second", "forged") }));
+  await settle();
+  await arrives(parts, other);
+  assert.equal(room.log.proofs.get(keyOf(room.timeline.lines[1] ?? { sender: "", id: "" })), "bad");
+});
+
+test("a message that another member sends under an own id settles nothing of this page", async () => {
+  const { room, ws, stun, log, bob } = await reached();
+  room.mine.say("mine");
+  await settle();
+  const [own] = ws.last.said;
+  const copy = await bob("theirs");
+  const stolen = { ...copy, env: copy.env.replace('"id":"m1"', `"id":"${own.id}"`) };
+  ws.last.events.frame(log.add(stolen));
+  await settle();
+  assert.equal(room.mine.waiting, 1);
+  assert.ok(stun.last);
+});
+
+test("a direct copy that nobody confirms goes again, and stops when it is confirmed", async () => {
+  const { room, ws, stun, world } = await reached(undefined, { strategy: "p2p-only" });
+  room.mine.say("anybody?");
+  await settle();
+  await world.pass(12_000);
+  const count = direct(stun.last).length;
+  assert.ok(count >= 2, String(count));
+  const { id } = JSON.parse(stun.last.sent.find(({ type }) => type === "message").env);
+  stun.last.events.frame({ type: "got", ids: [id] });
+  await world.pass(20_000);
+  assert.equal(direct(stun.last).length, count);
+  assert.deepEqual(words(ws.last), []);
 });
 
 test("signals of no known form, or from nobody, start nothing", async () => {

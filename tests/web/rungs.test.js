@@ -199,6 +199,22 @@ test("in use it reads on from the cursor, keeps the node's next place, roster ta
   assert.deepEqual(heard.slice(1), [["frame", "message"], ["roster", 0], ["frame", "message"]]);
 });
 
+test("a body holds no more than the node takes, however much was queued", async () => {
+  const node = (/** @type {string} */ path) => (path === "/poll" ? { frames: [], next: null, now: 1 } : path === "/join" ? WELCOME : { nonce: "N" });
+  const { world, link } = dialPolling(node);
+  await settle();
+  const candidate = { candidate: "candidate:1", sdpMid: "0", sdpMLineIndex: 0, usernameFragment: "x" };
+  for (let number = 0; number < 60; number += 1) {
+    link.send({ type: "ice", target_peer_id: "p", target_session: "s", payload: { rung: "webrtc-stun", attempt: `a-${number}`, candidates: Array(6).fill(candidate) } });
+  }
+  await settle();
+  const bodies = world.asked.filter(({ path }) => path === "/poll").map(({ body }) => body);
+  assert.equal(bodies.flatMap(({ frames }) => frames).length, 60);
+  const keys = (/** @type {any} */ value) => (typeof value !== "object" || value === null ? 0
+    : Object.values(value).reduce((sum, each) => sum + keys(each), Array.isArray(value) ? 0 : Object.keys(value).length));
+  assert.ok(Math.max(...bodies.map(keys)) <= 256);
+});
+
 test("what the old network swallowed is asked again at once on a new one", async () => {
   const node = (/** @type {string} */ path) => (path === "/poll" ? never() : path === "/join" ? WELCOME : { nonce: "N" });
   const { world, link, heard } = dialPolling(node);

@@ -9,6 +9,10 @@ const AGAIN_MS = 5_000;
 const LOOK_MS = 500;
 const MOST = 1_000;
 
+/** What a node does not take after so many tries is let go; few go at once, so that own messages keep their rate. */
+const MOST_TRIES = 4;
+const AT_ONCE = 4;
+
 export class Custody {
   /**
    * @param {import("./api.js").World} world
@@ -17,7 +21,7 @@ export class Custody {
   constructor(world, send) {
     this.world = world;
     this.send = send;
-    /** @type {Map<string, {id: string, sealed: Sealed, due: number}>} */
+    /** @type {Map<string, {id: string, sealed: Sealed, due: number, tries: number}>} */
     this.held = new Map();
     /** @type {number | undefined} */
     this.timer = undefined;
@@ -32,7 +36,7 @@ export class Custody {
   hold(key, id, sealed) {
     if (!sealed.sig || this.held.has(key) || this.held.size >= MOST) return;
     const jitter = ((this.world.random(1)[0] ?? 0) / 256) * SPREAD_MS;
-    this.held.set(key, { id, sealed, due: this.world.now() + MISSING_MS + jitter });
+    this.held.set(key, { id, sealed, due: this.world.now() + MISSING_MS + jitter, tries: 0 });
     if (this.held.size === 1) this.lookLater();
   }
 
@@ -53,8 +57,12 @@ export class Custody {
 
   look() {
     const now = this.world.now();
-    for (const held of this.held.values()) {
-      if (held.due <= now && this.send(held.sealed)) held.due = now + AGAIN_MS;
+    let room = AT_ONCE;
+    for (const [key, held] of this.held) {
+      if (held.due > now || room <= 0) continue;
+      if (held.tries >= MOST_TRIES) this.held.delete(key);
+      else if (this.send(held.sealed)) Object.assign(held, { due: now + AGAIN_MS, tries: held.tries + 1 });
+      room -= 1;
     }
     if (this.held.size > 0) this.lookLater();
   }

@@ -7,7 +7,8 @@ import { Peers } from "./peers.js";
 import { Relay } from "./relay.js";
 import { verifySealed } from "./verify.js";
 import { utf8Length } from "./wire/bytes.js";
-import { readEnvelope, sendFrame } from "./wire/codec.js";
+import { frameBytes, readEnvelope, sendFrame } from "./wire/codec.js";
+import { isGuest } from "./wire/ids.js";
 import { LIMITS } from "./wire/protocol.gen.js";
 
 /** @typedef {import("./wire/codec.js").Sealed} Sealed */
@@ -26,6 +27,7 @@ import { LIMITS } from "./wire/protocol.gen.js";
  * @property {() => string | null} token
  * @property {() => number} nodeNow
  * @property {(frame: object) => boolean} toNode sends through the node; false while no path to it is up
+ * @property {(id: string) => boolean} isOwn whether a message of this page has this id
  * @property {(from: From, ids: readonly string[], quiet: boolean) => void} got somebody has these own messages; `quiet`: and does not want that shown
  * @property {() => boolean} quiet whether this person does not want it shown
  * @property {(peer: import("./peer.js").Peer, rung: string | null, before: string | null) => void} used
@@ -69,14 +71,14 @@ export class Direct {
    */
   async take(sealed, from, rung, at) {
     const envelope = readEnvelope(sealed.env);
-    if (!envelope || !this.fits(envelope)) return;
+    if (!envelope || frameBytes(sealed) > LIMITS.FRAME_BYTES || !this.fits(envelope)) return;
     const { sender, id } = envelope;
     const proof = await verifySealed(this.parts.verify, sender, sealed);
     const vouched = proof === "good" || sender === from.peerId;
     if (proof === "bad" || !vouched) return;
     const known = this.parts.log.direct(sealed, proof, { rung, at, from: from.peerId });
     this.peers.confirm(from, id);
-    if (!known && envelope.keep !== false) this.custody.hold(keyOf({ sender, id }), id, sealed);
+    if (!known && envelope.keep !== false && !this.parts.isOwn(id)) this.custody.hold(keyOf({ sender, id }), id, sealed);
     this.parts.changed();
   }
 
@@ -84,9 +86,10 @@ export class Direct {
    * What the node would refuse is not shown from elsewhere either.
    * @param {import("./wire/codec.js").Envelope} envelope
    */
-  fits({ room, hlc, kind, id, body }) {
+  fits({ room, hlc, kind, id, body, stream, n, sender }) {
     if (room !== this.parts.room || tooFarAhead(hlc, this.parts.nodeNow())) return false;
-    if (!/^[A-Za-z0-9_-]{1,64}$/.test(id)) return false;
+    if (!/^[A-Za-z0-9_-]{1,64}$/.test(id) || !/^[a-z][a-z0-9_.-]{0,31}$/.test(kind)) return false;
+    if (!isGuest(sender) && !(/^[0-9a-f]{16}$/.test(stream) && Number.isSafeInteger(n) && n >= 0)) return false;
     if (kind !== "text") return true;
     const { text = "", name = "" } = body;
     return text.trim() !== "" && utf8Length(text) <= LIMITS.TEXT_BYTES && !text.includes("\0") && name.length <= LIMITS.NAME_CHARS;

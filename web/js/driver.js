@@ -116,8 +116,11 @@ export class Driver {
     this.waiting.push(event);
     if (this.busy) return;
     this.busy = true;
-    for (let next = this.waiting.shift(); next && !this.stopped; next = this.waiting.shift()) this.advance(next);
-    this.busy = false;
+    try {
+      for (let next = this.waiting.shift(); next && !this.stopped; next = this.waiting.shift()) this.advance(next);
+    } finally {
+      this.busy = false;
+    }
     if (!this.stopped) this.told.changed();
   }
 

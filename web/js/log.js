@@ -36,6 +36,8 @@ export class Log {
     /** @type {Map<string, Sealed>} */
     this.copies = new Map();
     this.arrivals = new Arrivals();
+    /** @type {Map<string, string>} the very text of what is shown as signed by its author */
+    this.proven = new Map();
     /** @type {Map<string, string>} what authors were last called, for kinds that do not say */
     this.names = new Map();
     this.history = new History({
@@ -109,13 +111,16 @@ export class Log {
     const message = this.shownForm({ ...sealed, seq: 0, at: 0 });
     const key = keyOf(message);
     const { what } = timelines.direct(this.timeline, message);
-    this.proofs.set(key, proof);
     this.arrivals.note(key, copy);
-    return what === "same";
+    if (what === "same") return true;
+    this.proofs.set(key, proof);
+    if (proof === "good") this.proven.set(key, sealed.env);
+    return false;
   }
 
   /**
-   * A message of the log, live or from a page of history; `rung` brought it.
+   * A message of the log, live or from a page of history; `rung` brought it. Another text than the one that its author
+   * was seen to have signed takes its place in the log, not on the screen.
    * @param {import("./history.js").Copy} copy
    * @param {boolean} older
    * @param {string} rung
@@ -124,7 +129,9 @@ export class Log {
     const { seq, at } = copy;
     const sealed = { env: copy.env, sig: copy.sig, pk: copy.pk };
     const message = { ...this.shownForm(copy), seq, at };
-    timelines.logged(this.timeline, message, older || !this.history.loaded);
+    const proven = this.proven.get(keyOf(message));
+    if (proven !== undefined && proven !== copy.env) timelines.acked(this.timeline, message);
+    else timelines.logged(this.timeline, message, older || !this.history.loaded);
     if (message.mine) this.copies.set(keyOf(message), sealed);
     this.arrivals.note(keyOf(message), { rung, at: this.parts.world.now(), from: null });
     this.parts.seen(message);
@@ -155,9 +162,12 @@ export class Log {
    */
   async check(message, sealed) {
     const key = keyOf(message);
-    if (message.kind === "unreadable" || this.proofs.get(key) === "good") return;
+    const proven = this.proven.get(key);
+    if (message.kind === "unreadable" || proven !== undefined) return;
     const proof = await verifySealed(this.parts.verify, message.sender, sealed).catch(() => /** @type {const} */ ("unknown"));
+    if (this.proven.has(key)) return;
     this.proofs.set(key, proof);
+    if (proof === "good") this.proven.set(key, sealed.env);
     if (proof === "bad") this.parts.changed();
   }
 }

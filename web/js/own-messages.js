@@ -188,7 +188,7 @@ export class OwnMessages {
   seen(message) {
     this.sender.saw(message.hlc);
     if (!message.mine) return;
-    this.sender.settled(message.id);
+    if (this.sender.messages.get(message.id)?.sender === message.sender) this.sender.settled(message.id);
     this.keeper.drop(message);
   }
 

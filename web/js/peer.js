@@ -2,7 +2,7 @@
 
 import { Driver } from "./driver.js";
 import { PEER_LADDER } from "./ladder/policy.js";
-import { callText, fingerprints } from "./rungs/sdp.js";
+import { callText, fingerprints, isPlain } from "./rungs/sdp.js";
 import { attemptOf, checkCall } from "./wire/call.js";
 import { isGuest } from "./wire/ids.js";
 
@@ -89,7 +89,8 @@ export class Peer {
     const { self, relay, nextCall } = this.parts;
     return {
       world,
-      polite: keyOf(self()) < this.key,
+      /** Read at each dial: a guest may have another name by then. */
+      polite: () => keyOf(self()) < this.key,
       attempt: () => `${self().session}-${nextCall()}`,
       takeCall: (rung) => {
         const call = this.calls.get(rung) ?? null;
@@ -137,11 +138,12 @@ export class Peer {
    * @param {Call} call
    */
   async problem(rung, kind, { attempt, sdp = "", sig, pk }) {
-    if (fingerprints(sdp).length !== 1) return "the other side named no single certificate";
+    if (!isPlain(sdp) || fingerprints(sdp).length !== 1) return "the other side named no single certificate";
     const text = this.text(rung, kind, attempt, sdp, false);
     const unsure = () => /** @type {const} */ ("unknown");
-    this.proof = await this.parts.verify(this.remote.peerId, { text, sig, pk }).catch(unsure);
-    return this.proof === "bad" ? "the certificate is not signed by this person’s key: somebody may sit in between" : null;
+    const proof = await this.parts.verify(this.remote.peerId, { text, sig, pk }).catch(unsure);
+    if (proof !== "bad") this.proof = proof;
+    return proof === "bad" ? "the certificate is not signed by this person’s key: somebody may sit in between" : null;
   }
 
   /**
@@ -155,8 +157,18 @@ export class Peer {
     if (call.report) this.learnTheirs(call.rung, call.report);
     const link = /** @type {any} */ (this.driver.links.get(call.rung)?.link);
     if (kind !== "offer") return link?.take(kind, call);
-    if (this.isStale(call)) return;
     if (link?.takes(call)) return link.take(kind, call);
+    void this.called(call);
+  }
+
+  /**
+   * An offer of a new attempt. What nobody signed ends no link that is up, and bars no later offer.
+   * @param {Call} call
+   */
+  async called(call) {
+    const bad = (await this.problem(call.rung, "offer", call)) !== null;
+    if (this.driver.stopped || (bad && this.driver.links.get(call.rung)?.up)) return;
+    if (!bad && this.isStale(call)) return;
     this.calls.set(call.rung, call);
     const dialled = this.driver.called(call.rung);
     this.calls.delete(call.rung);

@@ -30,6 +30,10 @@ const MOST_KEPT = 500;
 /** In a large room places are given anew this long after somebody spoke. */
 const REGROUP_MS = 1_000;
 
+/** A direct copy that is not confirmed for so long goes again, so many at once to one session. */
+const AGAIN_MS = 5_000;
+const AT_ONCE = 32;
+
 const FULL = "the other side has as many direct paths as it keeps";
 
 /** Word of what came goes out after this pause. */
@@ -42,7 +46,7 @@ export class Peers {
     this.world = parts.world;
     /** @type {Map<string, Peer>} */
     this.held = new Map();
-    /** @type {Map<string, {sealed: Sealed, got: Set<string>}>} own messages that not everybody can have yet */
+    /** @type {Map<string, {sealed: Sealed, got: Set<string>, sent: Map<string, number>}>} own messages that not everybody can have yet */
     this.own = new Map();
     /** @type {Map<string, number>} when each peer last spoke or was spoken to, monotonic ms */
     this.spoke = new Map();
@@ -58,6 +62,8 @@ export class Peers {
     this.stopped = false;
     /** @type {number | undefined} */
     this.regroupTimer = undefined;
+    /** @type {number | undefined} */
+    this.againTimer = undefined;
     /** @type {number | undefined} */
     this.gotTimer = undefined;
   }
@@ -148,9 +154,11 @@ export class Peers {
   /** In a large room direct paths go to those who talk. @param {string} peerId */
   talked(peerId) {
     this.spoke.set(peerId, this.world.now());
-    if (!this.crowded || this.stopped) return;
-    this.world.clearTimeout(this.regroupTimer);
-    this.regroupTimer = this.world.setTimeout(() => this.follow(this.people), REGROUP_MS);
+    if (!this.crowded || this.stopped || this.regroupTimer !== undefined) return;
+    this.regroupTimer = this.world.setTimeout(() => {
+      this.regroupTimer = undefined;
+      this.follow(this.people);
+    }, REGROUP_MS);
   }
 
   /**
@@ -160,9 +168,35 @@ export class Peers {
    */
   say(id, sealed) {
     this.own.delete(id);
-    this.own.set(id, { sealed, got: new Set() });
+    this.own.set(id, { sealed, got: new Set(), sent: new Map() });
     for (const old of [...this.own.keys()].slice(0, Math.max(0, this.own.size - MOST_KEPT))) this.own.delete(old);
-    for (const peer of this.held.values()) peer.send({ type: "message", ...sealed });
+    for (const peer of this.held.values()) this.tell(peer, id);
+    if (this.againTimer === undefined) this.lookAgain();
+  }
+
+  /**
+   * @param {Peer} peer
+   * @param {string} id
+   */
+  tell(peer, id) {
+    const mine = this.own.get(id);
+    if (!mine || peer.rung === null || mine.got.has(peer.key)) return;
+    mine.sent.set(peer.key, this.world.now());
+    peer.send({ type: "message", ...mine.sealed });
+  }
+
+  /** A channel that was full took nothing, and a reader may have been busy: what nobody confirmed goes again, a few at once. */
+  lookAgain() {
+    this.againTimer = this.world.setTimeout(() => {
+      this.againTimer = undefined;
+      if (this.stopped || this.own.size === 0) return;
+      const before = this.world.now() - AGAIN_MS;
+      for (const peer of this.held.values()) {
+        const missed = [...this.own].filter(([, { got, sent }]) => !got.has(peer.key) && (sent.get(peer.key) ?? 0) < before);
+        for (const [id] of missed.slice(0, AT_ONCE)) this.tell(peer, id);
+      }
+      this.lookAgain();
+    }, AGAIN_MS / 2);
   }
 
   /** The node has it, or refused it: everybody who lacks it reads it there. @param {string} id */
@@ -177,7 +211,7 @@ export class Peers {
    */
   used(peer, rung, before) {
     if (rung !== null) {
-      for (const { sealed, got } of this.own.values()) if (!got.has(peer.key)) peer.send({ type: "message", ...sealed });
+      for (const id of this.own.keys()) this.tell(peer, id);
     } else if (!peer.present) {
       queueMicrotask(() => this.follow(this.people));
     }
@@ -246,6 +280,7 @@ export class Peers {
     this.stopped = true;
     this.world.clearTimeout(this.gotTimer);
     this.world.clearTimeout(this.regroupTimer);
+    this.world.clearTimeout(this.againTimer);
     for (const peer of this.held.values()) peer.stop();
     this.held.clear();
   }

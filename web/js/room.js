@@ -252,6 +252,7 @@ export class Room {
       nodeNow: () => this.nodeNow(),
       toNode: (frame) => this.toNode(frame),
       quiet: () => this.facts.receipts === false || !this.parts.shares(),
+      isOwn: (id) => this.mine.ids.has(id),
       got: (from, ids, quiet) => {
         this.mine.handed(ids);
         if (!quiet) this.receipts.handed(from.peerId, ids);

@@ -40,6 +40,8 @@ export class Sender {
     this.box = empty;
     /** @type {Map<string, Message>} */
     this.messages = new Map();
+    /** @type {Map<string, boolean>} whether a message was for the log when it was said, also when it is sealed anew */
+    this.wish = new Map();
     /** @type {Promise<void>} */
     this.sealing = Promise.resolve();
     /** @type {number | undefined} */
@@ -76,6 +78,7 @@ export class Sender {
    */
   add(message, copy) {
     this.messages.set(message.id, message);
+    if (!copy && !this.wish.has(message.id)) this.wish.set(message.id, this.parts.keeps());
     this.sealing = this.sealing
       .then(async () => this.post(message, copy ?? (await this.seal(message))))
       .catch((error) => this.giveUp(message.id, String(error)));
@@ -87,7 +90,7 @@ export class Sender {
     this.n += 1;
     const body = { text: message.text ?? "", name };
     const { room, stream, n } = this;
-    const env = writeEnvelope({ id, room, sender, stream, n, kind, hlc, body, keep: this.parts.keeps() });
+    const env = writeEnvelope({ id, room, sender, stream, n, kind, hlc, body, keep: this.wish.get(id) ?? true });
     const { pk } = this.identity;
     return pk ? { env, sig: await this.identity.sign(signedText(env)), pk } : { env };
   }
@@ -100,11 +103,11 @@ export class Sender {
     const { id, hlc } = message;
     if (this.messages.get(id) !== message) return;
     const keep = readEnvelope(sealed.env)?.keep !== false;
+    const pause = this.parts.pause();
+    if (keep) this.box = put(this.box, { id, hlc, sealed, bytes: frameBytes(sealed) });
+    if (keep && pause > 0) this.box = postpone(this.box, id, this.world.now() + pause);
     this.parts.sealed(message, sealed, keep);
     if (!keep) return;
-    this.box = put(this.box, { id, hlc, sealed, bytes: frameBytes(sealed) });
-    const pause = this.parts.pause();
-    if (pause > 0) this.box = postpone(this.box, id, this.world.now() + pause);
     this.pump();
   }
 
@@ -129,6 +132,7 @@ export class Sender {
       this.parts.settled(message);
     }
     this.messages.delete(id);
+    this.wish.delete(id);
     this.box = without(this.box, id);
     this.pump();
   }
@@ -176,6 +180,7 @@ export class Sender {
   giveUp(id, reason) {
     const message = this.messages.get(id);
     this.messages.delete(id);
+    this.wish.delete(id);
     this.box = without(this.box, id);
     if (message) this.parts.refused(message, reason);
     this.pump();

@@ -1,6 +1,7 @@
 // The rung http-polling: a signed join, then requests only; a long poll reads by cursor while this rung is in use.
 
 import { Refused, request, whyNot } from "../api.js";
+import { utf8Length } from "../wire/bytes.js";
 import { checkFrame, checkRoster } from "../wire/codec.js";
 import { LIMITS } from "../wire/protocol.gen.js";
 
@@ -24,6 +25,34 @@ export const httpPolling = {
 
 /** A request was given up because the network is another one: it is made again at once. */
 class Renewed extends Error {}
+
+/** What a body's JSON may hold beside the frames. */
+const OTHER_KEYS = 16;
+const OTHER_BYTES = 4_096;
+
+/**
+ * How many of these frames fit into one body, at least one.
+ * @param {readonly object[]} frames
+ */
+function fitting(frames) {
+  let keys = LIMITS.JSON_KEYS - OTHER_KEYS;
+  let bytes = LIMITS.BODY_BYTES - OTHER_BYTES;
+  let count = 0;
+  for (const frame of frames) {
+    keys -= keysOf(frame);
+    bytes -= utf8Length(JSON.stringify(frame)) + 1;
+    if (count > 0 && (keys < 0 || bytes < 0)) break;
+    count += 1;
+  }
+  return Math.min(count, LIMITS.POLL_FRAMES);
+}
+
+/** @param {unknown} value @returns {number} */
+function keysOf(value) {
+  if (typeof value !== "object" || value === null) return 0;
+  const inner = Object.values(value).reduce((sum, each) => sum + keysOf(each), 0);
+  return inner + (Array.isArray(value) ? 0 : Object.keys(value).length);
+}
 
 class PollingLink {
   /**
@@ -194,8 +223,7 @@ class PollingLink {
     let failures = 0;
     await Promise.resolve();
     while (this.out.length > 0 && !this.over) {
-      const frames = this.out;
-      this.out = [];
+      const frames = this.out.splice(0, fitting(this.out));
       try {
         await this.poll({ after: null, wait: 0, frames }, POLL_MS);
         failures = 0;

@@ -45,6 +45,8 @@ export class Negotiation {
     this.over = false;
     this.answered = "";
     this.added = 0;
+    /** @type {Promise<void>} candidates go after the description that they belong to */
+    this.described = Promise.resolve();
     /** @type {RTCIceCandidateInit[]} */
     this.batch = [];
     /** @type {RTCIceCandidateInit[]} */
@@ -76,7 +78,8 @@ export class Negotiation {
     this.making = true;
     try {
       await this.pc.setLocalDescription();
-      await this.describe("offer");
+      this.described = this.describe("offer");
+      await this.described;
       this.sayAgain(0);
     } catch (error) {
       this.fail("failed", `this browser made no offer (${error})`);
@@ -88,7 +91,7 @@ export class Negotiation {
   /** @param {"offer" | "answer"} kind */
   async describe(kind) {
     const sdp = this.pc.localDescription?.sdp;
-    if (!sdp || this.over) return;
+    if (!sdp || this.over || this.pc.localDescription?.type !== kind) return;
     const { attempt } = this;
     const signature = await this.parts.sign(kind, attempt, sdp);
     if (!this.over && attempt === this.attempt) this.parts.signal(kind, { attempt, sdp, ...signature });
@@ -135,17 +138,19 @@ export class Negotiation {
     if (!(await this.believes("offer", call))) return;
     if (call.attempt !== this.attempt) this.batch = [];
     this.attempt = call.attempt;
+    this.begun = true;
     await this.pc.setRemoteDescription({ type: "offer", sdp: call.sdp ?? "" });
-    this.begun = this.agreed = true;
+    this.agreed = true;
     this.answered = call.sdp ?? "";
     await this.drain();
     await this.pc.setLocalDescription();
-    await this.describe("answer");
+    this.described = this.describe("answer");
+    await this.described;
   }
 
   /** @param {Call} call */
   async answeredBy(call) {
-    if (call.refused !== undefined) return this.fail("refused", call.refused);
+    if (call.refused !== undefined) return this.agreed ? undefined : this.fail("refused", call.refused);
     if (this.pc.signalingState !== "have-local-offer" || !(await this.believes("answer", call))) return;
     await this.pc.setRemoteDescription({ type: "answer", sdp: call.sdp ?? "" });
     this.agreed = true;
@@ -159,7 +164,7 @@ export class Negotiation {
    */
   async believes(kind, call) {
     const problem = await this.parts.problem(kind, call);
-    if (problem !== null) this.fail("refused", problem);
+    if (problem !== null && !this.agreed) this.fail("refused", problem);
     return problem === null && !this.over;
   }
 
@@ -187,8 +192,10 @@ export class Negotiation {
     if (this.batch.length > 1) return;
     const { attempt, batch } = this;
     this.batchTimer = this.world.setTimeout(() => {
-      const candidates = batch.splice(0);
-      if (!this.over && attempt === this.attempt) this.parts.signal("ice", { attempt, candidates });
+      void this.described.then(() => {
+        const candidates = batch.splice(0);
+        if (!this.over && attempt === this.attempt) this.parts.signal("ice", { attempt, candidates });
+      });
     }, BATCH_MS);
   }
 

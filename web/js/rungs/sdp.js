@@ -15,6 +15,18 @@ export function fingerprints(sdp) {
 }
 
 /**
+ * Whether every browser reads the same fingerprints out of a description: it is plain lines of printable ASCII, and no
+ * fingerprint stands in it in another form than the one that `fingerprints` finds.
+ * @param {string} sdp
+ */
+export function isPlain(sdp) {
+  if (!/^(?:[\x20-\x7e]*\r?\n)*[\x20-\x7e]*$/.test(sdp)) return false;
+  const named = sdp.match(/fingerprint/gi) ?? [];
+  const strict = sdp.match(/^a=fingerprint:[A-Za-z0-9-]+ [0-9A-Fa-f:]+\r?$/gm) ?? [];
+  return named.length === strict.length;
+}
+
+/**
  * What the signature beside a description covers: who calls whom, in which attempt, with which certificate, so that it
  * can be used for nothing else (RFC 8827, section 6.5).
  * @param {{room: string, rung: string, attempt: string, kind: "offer" | "answer", from: string, to: string, sdp: string}} said

@@ -11,7 +11,7 @@ import { counted, natKind } from "./sdp.js";
 /**
  * @typedef {object} PeerContext what these rungs need to reach one session of a peer
  * @property {import("../api.js").World} world
- * @property {boolean} polite whether this page yields when both offer at once: it is the smaller (peer, session)
+ * @property {() => boolean} polite whether this page yields when both offer at once: it is the smaller (peer, session)
  * @property {(rung: string) => string} attempt a name for an attempt that this page begins
  * @property {(rung: string) => Call | null} takeCall the offer that this dial answers, if it answers one
  * @property {(rung: string) => Promise<{config: RTCConfiguration} | {missing: string}>} servers
@@ -89,10 +89,11 @@ export class WebrtcLink {
     const { world, context, rung } = this;
     if (!world.RTCPeerConnection) throw new Error("no WebRTC");
     const pc = new world.RTCPeerConnection(config);
+    const polite = context.polite();
     this.pc = pc;
     this.negotiation = new Negotiation({
       pc, world,
-      polite: context.polite,
+      polite,
       attempt: context.attempt(rung),
       signal: (kind, payload) => context.signal(rung, kind, payload),
       sign: (kind, attempt, sdp) => context.sign(rung, kind, attempt, sdp),
@@ -106,7 +107,7 @@ export class WebrtcLink {
     this.openChannels(pc);
     if (this.call) this.negotiation.take("offer", this.call);
     for (const [kind, call] of this.early.splice(0)) this.negotiation.take(kind, call);
-    if (!this.call && !context.polite) this.negotiation.begin();
+    if (!this.call && !polite) this.negotiation.begin();
     else this.timer = world.setTimeout(() => this.negotiation?.begin(), this.call ? 10 * YIELD_MS : YIELD_MS);
   }
 
@@ -165,7 +166,12 @@ export class WebrtcLink {
   write(frame) {
     if (this.channel?.readyState !== "open") return;
     const text = encodeFrame(frame);
-    if (text.length <= LIMITS.FRAME_BYTES) this.channel.send(text);
+    if (text.length > LIMITS.FRAME_BYTES) return;
+    try {
+      this.channel.send(text);
+    } catch (error) {
+      queueMicrotask(() => this.end("failed", `the channel takes no message (${error})`));
+    }
   }
 
   /** A channel delivers by itself, in use or not. */
