@@ -1,6 +1,7 @@
 """The simulated network: how devices are connected, which pairs can meet, and flows that carry frames."""
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Generic, TypeVar
 
@@ -80,7 +81,7 @@ class Device:
         self.asleep = False
         missed, self._missed = self._missed, []
         for act in missed:
-            self.clock.after(0, lambda act=act: self.do(act))  # type: ignore[misc]
+            self.clock.after(0, partial(self.do, act))
 
 
 def reaches_node(device: Device) -> bool:

@@ -1,6 +1,7 @@
 """The node of the laboratory: one room's log, its sockets, polls and roster, as docs/protocol.md has them."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from egoat.lab.clock import Clock, Timer
 from egoat.lab.frames import (
@@ -142,7 +143,7 @@ class Node:
             return
         session.seen = session.spoke = self.clock.now
         for answer in self._take(who, frame):
-            self.clock.after(COMMIT_MS, lambda answer=answer: flow.send(1, answer))  # type: ignore[misc]
+            self.clock.after(COMMIT_MS, partial(flow.send, 1, answer))
 
     def _take(self, who: Who, frame: Frame) -> list[Frame]:
         match frame:

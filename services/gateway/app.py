@@ -25,6 +25,7 @@ from services.gateway.routes.turn import turn
 from services.gateway.settings import Settings
 from services.gateway.splice import Splice
 from services.gateway.status import RelayNote
+from services.kernel.bus.base import Leases
 from services.kernel.bus.redis_bus import open_bus
 from services.kernel.bus.redis_leases import open_leases
 from services.kernel.bus.tasks import owned
@@ -76,6 +77,14 @@ async def _on_bug(request: Request, problem: Exception) -> Response:
     return refusal(Fault(ErrorCode.INTERNAL, "a mistake of this node; it is logged", retry=5))
 
 
+def _noted(leases: Leases, health: healths.Health) -> RelayNote:
+    """What the transport service found out about the relay, shown in /readyz; it never makes the node unready."""
+    note = RelayNote(leases)
+    health.notes["turn"] = lambda: note.state.ok
+    health.details["turn"] = lambda: note.state.text
+    return note
+
+
 @asynccontextmanager
 async def _running(
     settings: Settings, group: asyncio.TaskGroup, health: healths.Health
@@ -112,10 +121,7 @@ async def _running(
             draining=health.draining,
         )
         if relay is not None:
-            note = RelayNote(leases)
-            await stack.enter_async_context(owned(group, note.run()))
-            health.notes["turn"] = lambda: note.state.ok
-            health.details["turn"] = lambda: note.state.text
+            await stack.enter_async_context(owned(group, _noted(leases, health).run()))
         health.needs["storage"] = lambda: storage.connected
         health.notes["redis"] = lambda: bus.connected
         await stack.enter_async_context(http(healths.app(health), inside, group))

@@ -46,7 +46,9 @@ def ways(urls: Sequence[str]) -> list[Way]:
     """The ways that these URLs name, each once. TURN over DTLS is not tried."""
     found = []
     for url in urls:
-        scheme, host, port, transport = re.fullmatch(_URL, url).groups()  # type: ignore[union-attr]
+        match = re.fullmatch(_URL, url)
+        assert match is not None, "the settings let no other URL through"
+        scheme, host, port, transport = match.groups()
         kind = transport or ("udp" if scheme == "turn" else "tcp")
         if scheme == "turns" and kind == "udp":
             continue
